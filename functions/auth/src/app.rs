@@ -1,0 +1,157 @@
+//! What the handlers share: made once at the start, cheap to clone.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use turnpike_shared::auth::secret::SecretTooShort;
+use turnpike_shared::auth::signing_keys::InvalidKeys;
+use turnpike_shared::auth::{PasswordHasher, RefreshKey, Session, StageSecret, TokenProfile, User};
+use turnpike_shared::clock::{Clock, Timestamp};
+use turnpike_shared::config::{
+    self, ConfigError, Cors, Environment, KeysConfig, StageConfig, Tables,
+};
+use turnpike_shared::errors::Problem;
+use turnpike_shared::stores::{AccountStore, DynamoDb, SecretError, read_secret};
+use turnpike_shared::web::{CursorKey, FunctionContext};
+
+use crate::answers::TokensBody;
+use crate::key_ring::KeyRing;
+
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("a secret could not be read: {0}")]
+    Secret(#[from] SecretError),
+    #[error("the signing keys cannot be used: {0}")]
+    Keys(#[from] InvalidKeys),
+    #[error("TURNPIKE_AUTH_SECRET or the secret behind its ARN cannot be used: {0}")]
+    AuthSecret(#[from] SecretTooShort),
+}
+
+/// What a function is made of that the environment alone does not give.
+pub struct Parts {
+    pub dynamodb: DynamoDb,
+    pub clock: Clock,
+    pub hasher: PasswordHasher,
+}
+
+/// The state of the function.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    accounts: AccountStore,
+    hasher: PasswordHasher,
+    keys: KeyRing,
+    profile: TokenProfile,
+    refresh_key: RefreshKey,
+    cursor_key: CursorKey,
+    clock: Clock,
+    stage: StageConfig,
+    security_contact: String,
+    panic_path: Option<String>,
+}
+
+impl App {
+    pub async fn from_environment(env: Environment) -> Result<Self, StartError> {
+        let dynamodb = DynamoDb::from_environment(&env)?;
+        let parts = Parts {
+            dynamodb,
+            clock: Clock::system(),
+            hasher: PasswordHasher::new(),
+        };
+        Self::new(env, parts).await
+    }
+
+    /// Builds the function from `parts`, and the rest from the environment.
+    pub async fn new(env: Environment, parts: Parts) -> Result<Self, StartError> {
+        let stage = StageConfig::read(&env)?;
+        let keys = KeysConfig::read(&env, stage.stage)?;
+        let tables = Tables::read(&env)?;
+        let security_contact = config::security_contact(&env, &stage)?;
+        let panic_path = config::panic_path(&env, stage.stage)?;
+        let secret = StageSecret::new(&read_secret(&env, &keys.auth_secret).await?)?;
+        let keys = KeyRing::load(env, keys, parts.clock.clone()).await?;
+        Ok(Self(Arc::new(Inner {
+            accounts: AccountStore::new(&parts.dynamodb, tables),
+            hasher: parts.hasher,
+            keys,
+            profile: TokenProfile::new(&stage.issuer),
+            refresh_key: RefreshKey::new(&secret),
+            cursor_key: CursorKey::new(&secret),
+            clock: parts.clock,
+            stage,
+            security_contact,
+            panic_path,
+        })))
+    }
+
+    pub(crate) fn accounts(&self) -> &AccountStore {
+        &self.0.accounts
+    }
+
+    pub(crate) fn hasher(&self) -> &PasswordHasher {
+        &self.0.hasher
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.0.keys
+    }
+
+    pub(crate) fn profile(&self) -> &TokenProfile {
+        &self.0.profile
+    }
+
+    pub(crate) fn refresh_key(&self) -> &RefreshKey {
+        &self.0.refresh_key
+    }
+
+    pub(crate) fn cursor_key(&self) -> &CursorKey {
+        &self.0.cursor_key
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.0.stage.issuer
+    }
+
+    pub(crate) fn security_contact(&self) -> &str {
+        &self.0.security_contact
+    }
+
+    pub(crate) fn cors(&self) -> Cors {
+        self.0.stage.cors.clone()
+    }
+
+    pub(crate) fn function_context(&self) -> FunctionContext {
+        FunctionContext::new("auth", self.issuer(), self.0.clock.clone())
+            .panicking_at(self.0.panic_path.clone())
+    }
+
+    /// An access token and the newest refresh token of a session.
+    pub(crate) async fn tokens(
+        &self,
+        user: &User,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<TokensBody, Problem> {
+        let keys = self.keys().current().await;
+        let access = self.profile().issue(&keys, user, session.id, now);
+        let access = access.map_err(Problem::internal)?;
+        let refresh =
+            self.refresh_key()
+                .mint(user.id, session.id, session.generation, &session.salt);
+        let refresh_expires_in = session.refreshable_until().since(now).as_secs();
+        Ok(TokensBody::new(
+            access.expose_secret(),
+            refresh.expose_secret(),
+            refresh_expires_in,
+            session.id,
+        ))
+    }
+}

@@ -1,0 +1,34 @@
+//! `DELETE /api/v1/auth/sessions/{id}`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use turnpike_shared::errors::Problem;
+use turnpike_shared::ids::SessionId;
+use turnpike_shared::web::ApiPath;
+
+use crate::App;
+use crate::caller::Caller;
+
+/// End a session
+///
+/// Ends one of the caller's sessions; its tokens stop working at once.
+#[utoipa::path(
+    delete, path = "/api/v1/auth/sessions/{id}", operation_id = "endSession", tag = "Accounts",
+    params(("id" = String, Path, description = "The session", example = "ses_019a9f3c1c2a7d3e8f00112233445566")),
+    responses((status = 204, description = "The session has ended")),
+    extensions(("x-problems" = json!(["not-found"]))),
+    security(("access_token" = [])),
+)]
+pub(crate) async fn end(
+    State(app): State<App>,
+    caller: Caller,
+    ApiPath(id): ApiPath<SessionId>,
+) -> Result<StatusCode, Problem> {
+    let was_there = app.accounts().end_session(caller.user.id, id).await?;
+    let was_in_force = was_there && caller.user.sessions.admits(id);
+    if was_in_force {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found())
+    }
+}

@@ -1,0 +1,114 @@
+//! What API Gateway does for the deployed functions: chooses one by the template's prefixes and
+//! says where the request came from.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use tower::ServiceExt as _;
+use turnpike_shared::web::PeerIp;
+
+use crate::template::Route;
+
+/// The functions, by the template's routes.
+pub(crate) struct Gateway {
+    routes: Vec<Route>,
+    functions: HashMap<String, Router>,
+    /// Takes what begins with `/_local/`, where there is one.
+    local: Option<Router>,
+}
+
+impl Gateway {
+    /// `functions` by their logical ids; every route's function must be among them.
+    pub(crate) fn new(
+        routes: Vec<Route>,
+        functions: HashMap<String, Router>,
+        local: Option<Router>,
+    ) -> Result<Self, String> {
+        match routes
+            .iter()
+            .find(|route| !functions.contains_key(&route.function))
+        {
+            Some(route) => Err(format!(
+                "{} is in the template but not in the stack",
+                route.function
+            )),
+            None => Ok(Self {
+                routes,
+                functions,
+                local,
+            }),
+        }
+    }
+
+    /// One router in front of all functions.
+    pub(crate) fn into_router(self) -> Router {
+        let gateway = Arc::new(self);
+        Router::new().fallback(
+            move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request| {
+                let gateway = Arc::clone(&gateway);
+                async move { gateway.serve(peer, request).await }
+            },
+        )
+    }
+
+    async fn serve(&self, peer: SocketAddr, mut request: Request) -> Response {
+        request.extensions_mut().insert(PeerIp(peer.ip()));
+        let function = self.function_for(request.uri().path());
+        match function.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn function_for(&self, path: &str) -> &Router {
+        if let (Some(local), true) = (&self.local, path.starts_with("/_local/")) {
+            return local;
+        }
+        let chosen = self
+            .routes
+            .iter()
+            .filter(|route| matches(&route.path, path))
+            .max_by_key(|route| (route.path != "$default", route.path.len()));
+        #[expect(
+            clippy::expect_used,
+            reason = "the template has a $default route, and a test that says so"
+        )]
+        let route = chosen.expect("$default matches every path");
+        &self.functions[&route.function]
+    }
+}
+
+fn matches(route: &str, path: &str) -> bool {
+    match route.strip_suffix("{proxy+}") {
+        Some(prefix) => path
+            .strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty()),
+        None => route == "$default" || route == path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_goes_to_the_function_with_the_closest_route() {
+        let cases = [
+            ("/api/v1/auth", "/api/v1/auth", true),
+            ("/api/v1/auth/{proxy+}", "/api/v1/auth/login", true),
+            ("/api/v1/auth/{proxy+}", "/api/v1/auth/password/reset", true),
+            ("/api/v1/auth/{proxy+}", "/api/v1/auth/", false),
+            ("/api/v1/auth/{proxy+}", "/api/v1/authentic", false),
+            ("/api/v1/auth", "/api/v1/authentic", false),
+            ("$default", "/anything", true),
+        ];
+
+        for (route, path, expected) in cases {
+            assert_eq!(matches(route, path), expected, "{path} at {route}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! `turnpike-local`: the whole of Turnpike on this machine.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use secrecy::ExposeSecret as _;
+use turnpike_local::{Engine, Options, Stack, openapi, signing_keys_document};
+use turnpike_shared::auth::{Algorithm, PasswordHasher};
+use turnpike_shared::clock::Clock;
+use turnpike_shared::config::{self, Environment};
+use turnpike_shared::telemetry;
+
+/// Runs Turnpike on this machine: every function, DynamoDB and a mailbox in one process.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    addr: SocketAddr,
+    /// The folder to keep the data in; without it everything is gone at the end
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The DynamoDB to work on: embedded, the http address of an engine, or aws
+    #[arg(long, default_value = "embedded", value_name = "embedded|URL|aws")]
+    dynamodb: Engine,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print the OpenAPI document of all functions
+    Openapi,
+    /// Print a new document of signing keys, for the secret that `auth` reads. Secret!
+    SigningKeys {
+        #[arg(long, value_enum, default_value = "rs256")]
+        algorithm: KeyKind,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KeyKind {
+    Rs256,
+    Es256,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Some(Command::Openapi) => print_openapi(),
+        Some(Command::SigningKeys { algorithm }) => print_signing_keys(algorithm),
+        None => run(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "this is a command-line program")]
+            {
+                eprintln!("turnpike-local: {error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_openapi() -> Result<(), Box<dyn std::error::Error>> {
+    #[expect(clippy::print_stdout, reason = "this is a command-line program")]
+    {
+        println!("{}", serde_json::to_string_pretty(&openapi::document()?)?);
+    }
+    Ok(())
+}
+
+fn print_signing_keys(kind: KeyKind) -> Result<(), Box<dyn std::error::Error>> {
+    let algorithm = match kind {
+        KeyKind::Rs256 => Algorithm::RS256,
+        KeyKind::Es256 => Algorithm::ES256,
+    };
+    #[expect(clippy::print_stdout, reason = "this is a command-line program")]
+    {
+        println!("{}", signing_keys_document(algorithm)?.expose_secret());
+    }
+    Ok(())
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let env = Environment::of_process();
+    // The terminal shows what went wrong; TURNPIKE_LOG=info shows every request as well.
+    // The embedded engine calls every condition that did not hold a warning.
+    let env = env.or("TURNPIKE_LOG", "warn,dynoxide=error");
+    telemetry::init(config::log_filter(&env));
+    let keeps_data = arguments.data.is_some() || arguments.dynamodb != Engine::Embedded;
+    let stack = Stack::start(Options {
+        addr: arguments.addr,
+        data: arguments.data,
+        engine: arguments.dynamodb,
+        env,
+        clock: Clock::system(),
+        hasher: PasswordHasher::new(),
+    })
+    .await?;
+    greet(&stack, keeps_data);
+    interrupted().await?;
+    stack.stop().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C, or for the word of whoever runs this.
+async fn interrupted() -> std::io::Result<()> {
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt,
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+/// A sign-in that works as it is pasted, whatever the password is made of.
+fn curl_line(base: &str, email: &str, password: &str) -> String {
+    let body = serde_json::json!({"email": email, "password": password}).to_string();
+    let quoted = body.replace('\'', r"'\''");
+    format!("curl -s {base}/api/v1/auth/login -H 'content-type: application/json' -d '{quoted}'")
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "this is what the person at the terminal reads"
+)]
+fn greet(stack: &Stack, keeps_data: bool) {
+    let base = &stack.base;
+    println!("Turnpike is at {base} (reference: {base}/docs)");
+    if let Some(admin) = &stack.admin {
+        println!("\n  admin     {}", admin.email);
+        if let Some(password) = &admin.password {
+            let password = password.expose_secret();
+            println!("  password  {password}");
+            println!("\nTry it:\n");
+            println!("  {}", curl_line(base, &admin.email, password));
+        } else {
+            println!("  password  as it was set when the account was made");
+            println!("\nTry it:\n\n  curl -s {base}/health");
+        }
+        println!("\nMails are at {base}/_local/mail");
+    } else {
+        println!("\nTry it:\n\n  curl -s {base}/health");
+    }
+    if !keeps_data {
+        println!("Everything is kept in memory; --data DIR keeps it.");
+    }
+    println!("Ctrl-C ends it.");
+}

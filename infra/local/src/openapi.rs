@@ -1,0 +1,226 @@
+//! The OpenAPI document of all functions together, as `functions/system/openapi.json` holds it.
+//!
+//! Each handler describes its own answers and names the problems that it alone can answer with.
+//! What every route of a kind can answer with is added here, from the catalogue of problems, so
+//! that the document lists every response without each handler repeating it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use turnpike_shared::VERSION;
+use turnpike_shared::errors::ProblemCode;
+use turnpike_shared::web::{ProblemBody, ValidationProblemBody};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder,
+    ServerBuilder,
+};
+
+/// The operation's own problems, by code.
+const PROBLEMS: &str = "x-problems";
+
+/// The document cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenApiError {
+    #[error("the document cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{operation} names the problem {code:?}, which is not in the catalogue")]
+    UnknownProblem { operation: String, code: String },
+}
+
+/// The document, from the code of every function.
+pub fn document() -> Result<Value, OpenApiError> {
+    let mut document = base();
+    document.merge(turnpike_auth::openapi());
+    document.merge(turnpike_system::openapi());
+    let mut document = serde_json::to_value(document)?;
+    describe_tags(&mut document);
+    let methods = document["paths"].as_object_mut().into_iter().flatten();
+    let operations = methods
+        .filter_map(|(_, methods)| methods.as_object_mut())
+        .flatten();
+    for (_, operation) in operations {
+        describe_problems(operation)?;
+    }
+    Ok(document)
+}
+
+fn base() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Turnpike")
+        .version(VERSION)
+        .description(Some(
+            "The access layer of an API product: accounts, sign-in and sessions.\n\n\
+             Errors are problem documents (RFC 9457); each code has a page under `/docs/errors/`. \
+             Every answer carries `X-Request-Id`.",
+        ))
+        .contact(Some(
+            ContactBuilder::new()
+                .name(Some("The operator of this stage"))
+                .url(Some("/.well-known/security.txt"))
+                .build(),
+        ))
+        .license(Some(
+            LicenseBuilder::new()
+                .name("Apache-2.0")
+                .identifier(Some("Apache-2.0"))
+                .build(),
+        ))
+        .build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The access token of a signed-in session (RFC 9068)."))
+        .build();
+    let components = ComponentsBuilder::new()
+        .schema_from::<ProblemBody>()
+        .schema_from::<ValidationProblemBody>()
+        .security_scheme("access_token", SecurityScheme::Http(bearer))
+        .build();
+    OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([ServerBuilder::new()
+            .url("/")
+            .description(Some("This stage"))
+            .build()]))
+        .components(Some(components))
+        .build()
+}
+
+/// The groups of operations, each function's own and those that only this document knows.
+fn describe_tags(document: &mut Value) {
+    let described = document["tags"].as_array().cloned().unwrap_or_default();
+    let mut tags = vec![
+        json!({"name": "Accounts", "description": "Registration, sign-in, sessions and passwords."}),
+        json!({"name": "Discovery", "description": "What other programs look for (RFC 8615)."}),
+    ];
+    tags.extend(described);
+    document["tags"] = tags.into();
+}
+
+/// Adds a response for every status that the operation can refuse or fail with.
+fn describe_problems(operation: &mut Value) -> Result<(), OpenApiError> {
+    let mut codes = general_problems(operation);
+    for code in operation[PROBLEMS].as_array().cloned().unwrap_or_default() {
+        let code = code.as_str().unwrap_or_default();
+        let known = ProblemCode::ALL.iter().find(|known| known.code() == code);
+        let Some(known) = known else {
+            let operation = operation["operationId"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            return Err(OpenApiError::UnknownProblem {
+                operation,
+                code: code.to_owned(),
+            });
+        };
+        codes.insert(known.code());
+    }
+    let mut by_status: BTreeMap<u16, Vec<ProblemCode>> = BTreeMap::new();
+    for code in ProblemCode::ALL
+        .iter()
+        .filter(|code| codes.contains(code.code()))
+    {
+        by_status.entry(code.status()).or_default().push(*code);
+    }
+    operation[PROBLEMS] = by_status
+        .values()
+        .flatten()
+        .map(|code| code.code())
+        .collect();
+    for (status, codes) in by_status {
+        operation["responses"][status.to_string()] = problem_response(status, &codes);
+    }
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.values_mut().for_each(add_common_headers);
+    }
+    Ok(())
+}
+
+/// The codes that follow from what the operation reads and demands.
+fn general_problems(operation: &Value) -> BTreeSet<&'static str> {
+    let mut codes: Vec<ProblemCode> = Vec::new();
+    let uses_the_database = operation["tags"] == json!(["Accounts"]);
+    if uses_the_database {
+        codes.extend([ProblemCode::InternalError, ProblemCode::ServiceUnavailable]);
+    }
+    if operation["security"]
+        .as_array()
+        .is_some_and(|needs| needs.iter().any(|need| need != &json!({})))
+    {
+        codes.extend([
+            ProblemCode::AmbiguousCredentials,
+            ProblemCode::Unauthenticated,
+        ]);
+    }
+    if operation.get("requestBody").is_some() {
+        codes.extend([
+            ProblemCode::MalformedJson,
+            ProblemCode::PayloadTooLarge,
+            ProblemCode::UnsupportedMediaType,
+            ProblemCode::ValidationFailed,
+        ]);
+    }
+    codes.into_iter().map(ProblemCode::code).collect()
+}
+
+fn problem_response(status: u16, codes: &[ProblemCode]) -> Value {
+    let described: Vec<String> = codes
+        .iter()
+        .map(|code| format!("`{}`: {}.", code.code(), code.title()))
+        .collect();
+    let schema = if status == 422 {
+        "ValidationProblem"
+    } else {
+        "Problem"
+    };
+    json!({
+        "description": described.join(" "),
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": format!("#/components/schemas/{schema}")},
+            },
+        },
+        "headers": headers_of(status),
+    })
+}
+
+fn headers_of(status: u16) -> Map<String, Value> {
+    let mut headers = Map::new();
+    let mut add = |name: &str, description: &str| {
+        let header = json!({"description": description, "schema": {"type": "string"}});
+        headers.insert(name.to_owned(), header);
+    };
+    match status {
+        401 => add(
+            "WWW-Authenticate",
+            "The scheme to authenticate with: Bearer.",
+        ),
+        503 => add("Retry-After", "Seconds after which to try again."),
+        _ => {}
+    }
+    headers
+}
+
+fn add_common_headers(response: &mut Value) {
+    response["headers"]["X-Request-Id"] = json!({
+        "description": "The request's id: the caller's own, or a new one.",
+        "schema": {"type": "string"},
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_what_the_code_says() {
+        let committed: Value =
+            serde_json::from_str(include_str!("../../../functions/system/openapi.json")).unwrap();
+
+        assert!(
+            document().unwrap() == committed,
+            "functions/system/openapi.json is not what the code says; run `make openapi`",
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! The stack, started and stopped.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use turnpike_shared::auth::{Algorithm, PasswordHasher};
+use turnpike_shared::clock::Clock;
+use turnpike_shared::config::{self, ConfigError, Environment, MailTransport, StageConfig, Tables};
+use turnpike_shared::stores::{AccountStore, DynamoDb, Probe, StoreError, https_client};
+use turnpike_system::DetailsAccess;
+
+use crate::admin::{self, FirstAdmin};
+use crate::engine::{self, Embedded, Engine};
+use crate::gateway::Gateway;
+use crate::keys::StackKeys;
+use crate::local_routes;
+use crate::mailbox::Mailbox;
+use crate::template::{Template, TemplateError};
+
+/// How a stack is to be started.
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub addr: SocketAddr,
+    /// Where to keep the embedded engine's data; `None` keeps it in memory.
+    pub data: Option<PathBuf>,
+    pub engine: Engine,
+    /// What is set here wins over the stack's own values.
+    pub env: Environment,
+    pub clock: Clock,
+    pub hasher: PasswordHasher,
+}
+
+/// Why the stack cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("{0}: {1}")]
+    Data(PathBuf, io::Error),
+    #[error("the DynamoDB engine: {0}")]
+    Engine(String),
+    #[error("the keys: {0}")]
+    Keys(String),
+    #[error("{0}")]
+    Admin(String),
+    #[error("--dynamodb aws: {0}")]
+    Aws(String),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the function auth: {0}")]
+    Auth(#[from] turnpike_auth::StartError),
+    #[error("the database: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// A running stack.
+pub struct Stack {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The address to put in front of a path.
+    pub base: String,
+    /// The first admin, where the stack made the tables itself.
+    pub admin: Option<FirstAdmin>,
+    /// Where the embedded engine can be reached.
+    pub engine_endpoint: Option<String>,
+    embedded: Option<Embedded>,
+    mailer: Option<JoinHandle<()>>,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl Stack {
+    /// Starts everything and returns once requests are answered.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let template = Template::embedded()?;
+        let Options {
+            addr,
+            data,
+            engine,
+            env,
+            clock,
+            hasher,
+        } = options;
+        if let Some(folder) = &data {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| StartError::Data(folder.clone(), error))?;
+        }
+        let listener = TcpListener::bind(addr)
+            .await
+            .map_err(|error| StartError::Listen(addr, error))?;
+        let addr = listener.local_addr()?;
+        let base = format!("http://{addr}");
+        let env = env
+            .or("TURNPIKE_ENVIRONMENT", "development")
+            .or("TURNPIKE_ISSUER", &base);
+
+        let embedded = match engine {
+            Engine::Embedded => Some(Embedded::start(data.as_deref()).await?),
+            Engine::At(_) | Engine::Aws => None,
+        };
+        let env = match (&embedded, &engine) {
+            (Some(embedded), _) => {
+                on_own_engine(env, &template, &embedded.endpoint, data.as_deref())?
+                    .or("TURNPIKE_MAIL", "mailbox")
+            }
+            (None, Engine::At(endpoint)) => {
+                on_own_engine(env, &template, endpoint, data.as_deref())?
+            }
+            (None, _) => on_aws(env).await?,
+        };
+        let stage = StageConfig::read(&env)?;
+        let tables = Tables::read(&env)?;
+        let dynamodb = DynamoDb::from_environment(&env)?;
+        if engine != Engine::Aws {
+            engine::create_tables(&dynamodb, &template).await?;
+        }
+        let accounts = AccountStore::new(&dynamodb, tables.clone());
+        let admin = match &embedded {
+            Some(_) => Some(admin::ensure(&accounts, &hasher, &env, &clock).await?),
+            None => None,
+        };
+        let mailbox = match &embedded {
+            Some(embedded) => Some(Mailbox::new(
+                accounts,
+                embedded.database.clone(),
+                tables.identity.clone(),
+                config::app_url(&env, &stage)?,
+                clock.clone(),
+            )),
+            None => None,
+        };
+        let local = mailbox
+            .as_ref()
+            .filter(|_| addr.ip().is_loopback())
+            .map(|mailbox| local_routes::router(mailbox.clone(), addr, &base, clock.clone()));
+        let functions = functions(&env, dynamodb, clock, hasher).await?;
+        let gateway =
+            Gateway::new(template.routes, functions, local).map_err(StartError::Engine)?;
+
+        let (stop, stopped) = oneshot::channel::<()>();
+        let service = gateway
+            .into_router()
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+            // Either the word to stop or the end of who could say it.
+            let _ = stopped.await;
+        });
+        Ok(Self {
+            addr,
+            base,
+            admin,
+            engine_endpoint: embedded.as_ref().map(|embedded| embedded.endpoint.clone()),
+            embedded,
+            mailer: mailbox.map(|mailbox| tokio::spawn(mailbox.run())),
+            stop,
+            server: tokio::spawn(serving.into_future()),
+        })
+    }
+
+    /// Lets running requests finish and stops.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        if let Some(mailer) = self.mailer {
+            mailer.abort();
+        }
+        let patience = std::time::Duration::from_secs(5);
+        if tokio::time::timeout(patience, self.server).await.is_err() {
+            tracing::warn!("requests were still running when the stack stopped");
+        }
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// Every function of the template, by its logical id.
+async fn functions(
+    env: &Environment,
+    dynamodb: DynamoDb,
+    clock: Clock,
+    hasher: PasswordHasher,
+) -> Result<HashMap<String, Router>, StartError> {
+    let stage = StageConfig::read(env)?;
+    let probe = Probe::new(&dynamodb, config::identity_table(env)?);
+    let mail = MailTransport::read(env, stage.stage)?;
+    let details = DetailsAccess::Everybody;
+    let system = turnpike_system::App::new(stage, probe, mail, details, clock.clone());
+    let parts = turnpike_auth::Parts {
+        dynamodb,
+        clock,
+        hasher,
+    };
+    let auth = turnpike_auth::App::new(env.clone(), parts).await?;
+    Ok(HashMap::from([
+        ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
+        ("SystemFunction".to_owned(), turnpike_system::router(system)),
+    ]))
+}
+
+/// The environment for an engine of one's own: its tables are the template's, its keys the
+/// stack's.
+fn on_own_engine(
+    env: Environment,
+    template: &Template,
+    endpoint: &str,
+    data: Option<&std::path::Path>,
+) -> Result<Environment, StartError> {
+    let algorithm = match env.lookup("TURNPIKE_SIGNING_ALGORITHM") {
+        Some("ES256") => Algorithm::ES256,
+        _ => Algorithm::RS256,
+    };
+    let keys = StackKeys::load(data, algorithm)?;
+    let mut env = env
+        .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
+        .or("AWS_REGION", "us-east-1")
+        .or("AWS_ACCESS_KEY_ID", "local")
+        .or("AWS_SECRET_ACCESS_KEY", "local");
+    if env.lookup("TURNPIKE_SIGNING_KEYS_SECRET").is_none() {
+        env = env.or("TURNPIKE_SIGNING_KEYS", keys.signing_keys);
+    }
+    if env.lookup("TURNPIKE_AUTH_SECRET_ARN").is_none() {
+        env = env.or("TURNPIKE_AUTH_SECRET", keys.auth_secret);
+    }
+    for (variable, table) in &template.table_variables {
+        env = env.with(variable, table);
+    }
+    Ok(env)
+}
+
+/// The environment for the tables of a deployed stage: the developer's own AWS credentials, as
+/// the AWS CLI would find them. Table names, issuer and secrets come from the environment.
+async fn on_aws(env: Environment) -> Result<Environment, StartError> {
+    let aws = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .http_client(https_client())
+        .load()
+        .await;
+    let region = aws
+        .region()
+        .ok_or_else(|| StartError::Aws("no region is configured".into()))?;
+    let provider = aws
+        .credentials_provider()
+        .ok_or_else(|| StartError::Aws("no credentials are configured".into()))?;
+    let credentials = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| StartError::Aws(error.to_string()))?;
+    let env = env
+        .with("AWS_REGION", region.as_ref())
+        .with("AWS_ACCESS_KEY_ID", credentials.access_key_id())
+        .with("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key());
+    Ok(match credentials.session_token() {
+        Some(token) => env.with("AWS_SESSION_TOKEN", token),
+        None => env,
+    })
+}

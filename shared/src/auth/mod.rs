@@ -1,0 +1,25 @@
+//! Identity: users, passwords, tokens and sessions, as rules without I/O.
+//!
+//! Nothing in here knows DynamoDB or HTTP; `tests/it/architecture.rs` holds it to that.
+
+pub mod access_token;
+pub mod email;
+pub mod one_time_token;
+pub mod password;
+pub mod refresh_token;
+pub mod secret;
+pub mod session;
+pub mod signing_keys;
+pub mod user;
+
+pub use access_token::{Claims, TokenProfile, TokenRejected};
+pub use email::{EmailAddress, EmailKey};
+pub use one_time_token::{OneTimeToken, Purpose, TokenDigest};
+pub use password::{
+    NewPassword, Password, PasswordHash, PasswordHasher, PasswordRejected, Verdict,
+};
+pub use refresh_token::{RefreshKey, RefreshToken};
+pub use secret::StageSecret;
+pub use session::{RefreshDecision, Session};
+pub use signing_keys::{Algorithm, SigningKeys};
+pub use user::{Role, Tier, User};

@@ -1,0 +1,47 @@
+//! Every environment variable that Turnpike reads: its name and what it should look like.
+//!
+//! `.env.example` and `template.yaml` are held against this list by tests.
+
+/// A variable of the environment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Variable {
+    pub name: &'static str,
+    /// What its value should look like, to stand behind "it should be".
+    pub expected: &'static str,
+}
+
+macro_rules! variables {
+    ($($constant:ident $name:literal $expected:literal;)+) => {
+        $(pub(super) const $constant: Variable = Variable { name: $name, expected: $expected };)+
+
+        /// All of them.
+        pub const VARIABLES: &[Variable] = &[$($constant,)+];
+    };
+}
+
+variables! {
+    ENVIRONMENT "TURNPIKE_ENVIRONMENT" "development, testing, staging or production";
+    ISSUER "TURNPIKE_ISSUER" "the stage's own origin, such as https://api.example.com (outside development and testing https, and a public host name)";
+    APP_URL "TURNPIKE_APP_URL" "the address that links in mails start with, such as https://app.example.com";
+    CORS_ORIGINS "TURNPIKE_CORS_ORIGINS" "origins separated by commas, such as https://app.example.com (https outside development and testing), never *";
+    CORS_ALLOW_CREDENTIALS "TURNPIKE_CORS_ALLOW_CREDENTIALS" "true or false";
+    CREDENTIALS_TABLE "TURNPIKE_CREDENTIALS_TABLE" "the name of the credentials table";
+    IDENTITY_TABLE "TURNPIKE_IDENTITY_TABLE" "the name of the identity table";
+    SIGNING_ALGORITHM "TURNPIKE_SIGNING_ALGORITHM" "RS256 or ES256";
+    SIGNING_KEYS_SECRET "TURNPIKE_SIGNING_KEYS_SECRET" "the ARN of the secret with the signing keys";
+    SIGNING_KEYS "TURNPIKE_SIGNING_KEYS" "unset, or in development and testing the signing keys themselves, as `turnpike-local signing-keys` prints them";
+    AUTH_SECRET_ARN "TURNPIKE_AUTH_SECRET_ARN" "the ARN of the secret that refresh tokens and cursors are made with";
+    AUTH_SECRET "TURNPIKE_AUTH_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
+    SECURITY_CONTACT "TURNPIKE_SECURITY_CONTACT" "a mailto:, https: or tel: address for reports of vulnerabilities";
+    METRICS_TOKEN "METRICS_TOKEN" "a bearer token that opens the details of /health";
+    MAIL "TURNPIKE_MAIL" "none, or in development and testing mailbox";
+    LOG "TURNPIKE_LOG" "filter directives, such as info or turnpike_auth=debug,info";
+    ADMIN_EMAIL "TURNPIKE_ADMIN_EMAIL" "the e-mail address of the local stack's first admin";
+    ADMIN_PASSWORD "TURNPIKE_ADMIN_PASSWORD" "the password of the local stack's first admin, as strong as any user's";
+    TEST_PANIC_PATH "TURNPIKE_TEST_PANIC_PATH" "unset, or in testing a path whose handler is to panic";
+    AWS_REGION "AWS_REGION" "the AWS region, as Lambda sets it";
+    AWS_ACCESS_KEY_ID "AWS_ACCESS_KEY_ID" "an AWS access key id, as Lambda sets it";
+    AWS_SECRET_ACCESS_KEY "AWS_SECRET_ACCESS_KEY" "an AWS secret access key, as Lambda sets it";
+    AWS_SESSION_TOKEN "AWS_SESSION_TOKEN" "an AWS session token, as Lambda sets it";
+    AWS_ENDPOINT_URL_DYNAMODB "AWS_ENDPOINT_URL_DYNAMODB" "unset, or the address of another DynamoDB engine, such as http://127.0.0.1:8000";
+}

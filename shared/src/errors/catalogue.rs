@@ -1,0 +1,109 @@
+//! Every problem code that Turnpike can answer with: its status, its title, and the page that
+//! explains it under `/docs/errors/{code}`.
+//!
+//! One table, so that a code cannot exist without its page.
+
+macro_rules! catalogue {
+    ($($variant:ident $code:literal $status:literal $title:literal
+        why $why:literal
+        then $remedy:literal;)+) => {
+        /// The `code` of a problem document; each has a page under `/docs/errors/`.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum ProblemCode { $(#[doc = $title] $variant,)+ }
+
+        impl ProblemCode {
+            /// Every code, in the order of the statuses.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The code as it stands in a problem document and in its page's address.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The HTTP status that goes with the code.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+
+            /// A short text for people, the same at every occurrence (RFC 9457, section 3.1.3).
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+
+            /// What happened, for the error's page.
+            pub const fn explanation(self) -> &'static str {
+                match self { $(Self::$variant => $why,)+ }
+            }
+
+            /// What the client can do about it, for the error's page.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)+ }
+            }
+
+            /// The name of the variant in the code, for the test that looks for its use.
+            pub const fn variant(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    MalformedJson "malformed-json" 400 "The body is not well-formed JSON"
+        why "The request's body could not be read as JSON (RFC 8259): a syntax error, a member name that occurs twice in one object, bytes that are not UTF-8, nesting deeper than 128 levels, or nothing at all."
+        then "Send one JSON value in UTF-8 with every member named once. The problem's detail gives the line and column.";
+    AmbiguousCredentials "ambiguous-credentials" 400 "More than one credential"
+        why "The request carries more than one credential, for example two Authorization headers, or an Authorization header beside X-API-Key. Which of them counts would be a guess, so none does."
+        then "Send exactly one credential.";
+    InvalidToken "invalid-token" 400 "The one-time token is not valid"
+        why "The token from the mail has been used, has expired, was made void by a later reset or change of password, belongs to another account, or never existed. These look alike on purpose."
+        then "Ask for a new mail and use the token in it once: verification tokens live 24 hours, reset tokens one hour. An address is verified from a session of its own account.";
+    InvalidCursor "invalid-cursor" 400 "The cursor is not valid"
+        why "The cursor was altered, or it was issued for another list or another caller."
+        then "Pass next_cursor back as it came, or start again without a cursor.";
+    Unauthenticated "unauthenticated" 401 "A valid credential is needed"
+        why "The route needs a credential, and the request has none, or one that is malformed, expired, revoked or of another issuer."
+        then "Sign in, or use the refresh token to get a new access token, and send it as Authorization: Bearer.";
+    InvalidCredentials "invalid-credentials" 401 "E-mail or password is wrong"
+        why "No active account has this e-mail and this password. An unknown e-mail, a wrong password and a deactivated account look alike on purpose."
+        then "Check both, or reset the password.";
+    InvalidRefreshToken "invalid-refresh-token" 401 "The refresh token is not valid"
+        why "The refresh token is unknown, has expired, or belongs to a session that has ended."
+        then "Sign in again. A refresh token lives 7 days, a session at most 30.";
+    RefreshTokenReused "refresh-token-reused" 401 "The refresh token was used before"
+        why "A refresh token is good for one use, and this one has been exchanged already. Two parties may hold it, so the session was ended (RFC 9700, section 4.14.2). Only the immediate predecessor, sent again within 10 seconds while its successor is unused, is answered with the same successor, so that a lost answer costs nothing."
+        then "Sign in again. If this was not you, change the password.";
+    WrongPassword "wrong-password" 403 "The current password is wrong"
+        why "The change of password needs the current one, and current_password is not it."
+        then "Send the current password, or reset it by mail.";
+    NotFound "not-found" 404 "There is nothing here"
+        why "The path names no route, or a resource that does not exist or is not yours."
+        then "Check the path against /docs.";
+    MethodNotAllowed "method-not-allowed" 405 "The method is not allowed here"
+        why "The path exists, but not with this method."
+        then "Use one of the methods in the Allow header.";
+    EmailTaken "email-taken" 409 "The e-mail address has an account"
+        why "An account with this address exists. Addresses are compared without case."
+        then "Sign in, or reset the password.";
+    PayloadTooLarge "payload-too-large" 413 "The body is too large"
+        why "The request's body is larger than the route takes: 64 KiB."
+        then "Send less in one request.";
+    UnsupportedMediaType "unsupported-media-type" 415 "The body is not declared as JSON"
+        why "The route reads JSON, and the Content-Type of the request says something else or is missing."
+        then "Send Content-Type: application/json.";
+    ValidationFailed "validation-failed" 422 "The request's content is not valid"
+        why "The request could be read, but members of it, or parameters of the query string, are missing, unknown, of the wrong type or out of range. The member errors lists each of them with a code: required, unknown, wrong-type, too-short, too-long, out-of-range or invalid."
+        then "Correct the fields that errors names.";
+    WeakPassword "weak-password" 422 "The password is too easy to guess"
+        why "The password would be guessed too soon: it is a common one, follows a pattern, or is made of the account's own e-mail address or name. The estimate is zxcvbn's; 3 of 4 points are needed."
+        then "Follow the advice in errors: a few uncommon words in a row are strong and easy to remember.";
+    InternalError "internal-error" 500 "Something went wrong on our side"
+        why "The server met a condition that it did not expect. The log has the cause under the request_id."
+        then "Try again; if it persists, tell the operator the request_id.";
+    ServiceUnavailable "service-unavailable" 503 "The service is not available right now"
+        why "Something that the request needs, most likely the database, is away, overloaded or too slow."
+        then "Try again after the seconds that Retry-After gives.";
+    NotReady "not-ready" 503 "The service is not ready"
+        why "/health/ready answers this while DynamoDB cannot be reached."
+        then "Wait until /health/ready answers 200.";
+}

@@ -1,0 +1,20 @@
+//! What Turnpike's functions have in common.
+//!
+//! Dependencies point inwards: a function's handlers call [`auth`] and [`mail`] (the domain),
+//! the domain knows nothing of AWS or HTTP, and [`stores`] and [`web`] stand around it.
+//! What only one function needs lives with that function, because every binary pays at its
+//! cold start for what it links.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod errors;
+pub mod ids;
+pub mod mail;
+pub mod runtime;
+pub mod stores;
+pub mod telemetry;
+pub mod web;
+
+/// The release that this code belongs to, as `/`, `/health` and the OpenAPI document show it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

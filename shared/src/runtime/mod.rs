@@ -1,0 +1,72 @@
+//! Start-up: what every function's `main` does, once.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use lambda_http::request::RequestContext;
+
+use crate::config::{self, Environment};
+use crate::telemetry;
+use crate::web::{PeerIp, TraceHeader};
+
+/// Runs an HTTP function under Lambda: reads the environment, starts logging, builds the routes
+/// and serves API Gateway's events until Lambda ends the process.
+///
+/// A function that cannot start says why in one log line and exits with a failure.
+pub fn serve<B, F, E>(function: &'static str, build: B) -> ExitCode
+where
+    B: FnOnce(Environment) -> F,
+    F: Future<Output = Result<Router, E>>,
+    E: Display,
+{
+    let env = Environment::of_process();
+    telemetry::init(config::log_filter(&env));
+    // Two threads, as hashing has a pool of its own and a function serves one request at a time.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let served = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                let routes = build(env).await.map_err(|error| error.to_string())?;
+                let service = routes.layer(from_fn(adapt));
+                lambda_http::run(service)
+                    .await
+                    .map_err(|error| error.to_string())
+            })
+        });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            tracing::error!(function, cause, "the function cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Hands on what API Gateway knows of a request, in our own terms.
+async fn adapt(mut request: Request, next: Next) -> Response {
+    let peer = match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
+        _ => None,
+    };
+    // The sample events of SAM write it with a prefix length.
+    let peer = peer.and_then(|ip| ip.split('/').next()?.parse::<IpAddr>().ok());
+    let invocation = request.extensions().get::<lambda_http::Context>();
+    let trace = invocation.and_then(|context| context.xray_trace_id.clone());
+    if let Some(ip) = peer {
+        request.extensions_mut().insert(PeerIp(ip));
+    }
+    if let Some(trace) = trace {
+        request.extensions_mut().insert(TraceHeader(trace));
+    }
+    next.run(request).await
+}

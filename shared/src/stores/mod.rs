@@ -1,0 +1,91 @@
+//! What is kept, on DynamoDB. AWS types stay inside this module.
+//!
+//! Every write that guards something is a condition or a transaction, so that of racing callers
+//! one wins and a crash leaves either all of it or nothing. Reads that decide are consistent, and
+//! ignore what has expired although DynamoDB's TTL has not removed it yet.
+
+mod accounts;
+mod client;
+mod error;
+mod mailing;
+mod one_time_tokens;
+mod passwords;
+mod probe;
+mod secrets;
+mod sessions;
+pub mod tables;
+mod transaction;
+
+use std::fmt::Display;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
+pub use client::{DynamoDb, client_of_engine, https_client};
+pub use error::StoreError;
+pub use mailing::{MailQueued, PreparedMail, event_of_outbox_key};
+pub use one_time_tokens::Redeemed;
+pub use passwords::PasswordChanged;
+pub use probe::Probe;
+pub use secrets::{SecretError, read_secret};
+pub use sessions::{Refreshed, SignedIn, Standing};
+
+use crate::config::Tables;
+use tables::{PK, SK};
+
+/// Users, their credentials and sessions, and the mails that they are owed.
+#[derive(Clone)]
+pub struct AccountStore {
+    client: Client,
+    tables: Tables,
+}
+
+impl AccountStore {
+    pub fn new(dynamodb: &DynamoDb, tables: Tables) -> Self {
+        Self {
+            client: dynamodb.client(),
+            tables,
+        }
+    }
+
+    /// Reads one item, consistently.
+    async fn get<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        pk: String,
+        sk: impl Into<String>,
+    ) -> Result<Option<T>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(table)
+            .key(PK, AttributeValue::S(pk))
+            .key(SK, AttributeValue::S(sk.into()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("GetItem", error))?;
+        answer.item.map(from_item).transpose()
+    }
+}
+
+type Item = std::collections::HashMap<String, AttributeValue>;
+
+fn to_item(value: impl Serialize) -> Result<Item, StoreError> {
+    serde_dynamo::to_item(value).map_err(StoreError::Damaged)
+}
+
+fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(StoreError::Damaged)
+}
+
+fn number(value: impl Display) -> AttributeValue {
+    AttributeValue::N(format!("{value}"))
+}
+
+fn text(value: impl Display) -> AttributeValue {
+    AttributeValue::S(format!("{value}"))
+}

@@ -1,0 +1,66 @@
+//! Passwords, changed and upgraded, never twice from one version.
+
+use aws_sdk_dynamodb::types::Update;
+
+use super::accounts::{pauses, wait};
+use super::tables::{PK, SK, credentials};
+use super::transaction::{IntoWrite, NotWritten, transact};
+use super::{AccountStore, StoreError, StoredPassword, number, text};
+use crate::auth::PasswordHash;
+use crate::clock::Timestamp;
+use crate::ids::{SessionId, UserId};
+
+/// Whether a password was changed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PasswordChanged {
+    Yes,
+    /// Another change came first: the password that was checked is no longer the current one.
+    Superseded,
+    /// The account is gone or was deactivated meanwhile.
+    NoSuchUser,
+}
+
+impl AccountStore {
+    /// Replaces the password that was `checked` and ends every session but `kept`.
+    pub async fn change_password(
+        &self,
+        user: UserId,
+        checked: &StoredPassword,
+        hash: &PasswordHash,
+        kept: SessionId,
+        now: Timestamp,
+    ) -> Result<PasswordChanged, StoreError> {
+        const PASSWORD: usize = 0;
+        for pause in std::iter::once(None).chain(pauses().map(Some)) {
+            wait(pause).await;
+            let Some(user) = self.user(user).await?.filter(|user| user.is_active) else {
+                return Ok(PasswordChanged::NoSuchUser);
+            };
+            let is_the_checked_one = "version = :version";
+            let password = Update::builder()
+                .table_name(&self.tables.credentials)
+                .key(PK, text(credentials::user_pk(user.id)))
+                .key(SK, text(credentials::PASSWORD_SK))
+                .update_expression("SET #hash = :hash, version = version + :one, changed_at = :now")
+                .condition_expression(is_the_checked_one)
+                .expression_attribute_names("#hash", "hash")
+                .expression_attribute_values(":hash", text(hash.expose()))
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":version", number(checked.version))
+                .expression_attribute_values(":now", number(now.millis()))
+                .into_write();
+            let sessions = self
+                .end_sessions_update(&user, Some(kept), now, None)
+                .into_write();
+            match transact(&self.client, vec![password, sessions]).await {
+                Ok(()) => return Ok(PasswordChanged::Yes),
+                Err(NotWritten::Condition(PASSWORD)) => return Ok(PasswordChanged::Superseded),
+                Err(NotWritten::Condition(_)) => {}
+                Err(NotWritten::Failed(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Contended {
+            operation: "change_password",
+        })
+    }
+}

@@ -1,0 +1,54 @@
+//! Secrets, from where the configuration says they are.
+
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::StoreError;
+use super::client::https_client;
+use crate::config::{self, ConfigError, Environment, SecretSource};
+
+/// Why a secret could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the secret could not be read")]
+    Store(#[source] StoreError),
+    #[error("the secret has no text")]
+    NoText,
+}
+
+/// Reads a secret. From Secrets Manager it is the current version (`AWSCURRENT`).
+pub async fn read_secret(
+    env: &Environment,
+    source: &SecretSource,
+) -> Result<SecretString, SecretError> {
+    let name = match source {
+        SecretSource::Inline(secret) => return Ok(secret.clone()),
+        SecretSource::SecretsManager(name) => name,
+    };
+    let (key_id, secret, session) = config::aws_credentials(env)?;
+    let session = session.map(|token| token.expose_secret().to_owned());
+    let config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(config::aws_region(env)?.to_owned()))
+        .credentials_provider(Credentials::new(
+            key_id,
+            secret.expose_secret(),
+            session,
+            None,
+            "environment",
+        ))
+        .http_client(https_client())
+        .build();
+    let answer = aws_sdk_secretsmanager::Client::from_conf(config)
+        .get_secret_value()
+        .secret_id(name)
+        .send()
+        .await
+        .map_err(|error| SecretError::Store(StoreError::from_sdk("GetSecretValue", error)))?;
+    answer
+        .secret_string
+        .map(SecretString::from)
+        .ok_or(SecretError::NoText)
+}

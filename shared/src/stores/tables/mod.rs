@@ -1,0 +1,9 @@
+//! Key formats and attribute names, one file per table.
+
+pub(crate) mod credentials;
+pub(crate) mod identity;
+
+/// The partition key of every table.
+pub(crate) const PK: &str = "pk";
+/// The sort key of every table.
+pub(crate) const SK: &str = "sk";

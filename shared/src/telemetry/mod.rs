@@ -1,0 +1,25 @@
+//! Logs: one JSON object a line, on standard output, where CloudWatch and terminals read them.
+//!
+//! The line of a finished request is also its metric, in CloudWatch's embedded metric format.
+//! Dimensions are the function and the class of the status alone; everything else is a field, as
+//! each combination of dimensions costs money.
+
+mod json;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
+
+/// The target of the one event that a finished request leaves.
+pub(crate) const REQUEST_TARGET: &str = "turnpike::request";
+
+/// Starts logging. `filter` is `tracing` directives; ones that cannot be read mean `info`. A
+/// second call changes nothing.
+pub fn init(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Fails only when logging was started before, by another test of the same process.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .fmt_fields(JsonFields::new())
+        .event_format(json::JsonLines)
+        .try_init();
+}

@@ -1,0 +1,3 @@
+mod change;
+mod reset;
+mod reset_confirm;

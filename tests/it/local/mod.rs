@@ -1,0 +1,4 @@
+//! What only the local stack has.
+
+mod mailbox;
+mod process;

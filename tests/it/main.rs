@@ -1,0 +1,22 @@
+//! Turnpike as its users meet it. Files mirror URLs: `POST /api/v1/auth/password/reset/confirm` is
+//! tested in `auth/password/reset_confirm.rs`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test, what is not as expected is to stop it"
+)]
+
+mod architecture;
+mod auth;
+mod configuration;
+mod conventions;
+mod denials;
+mod lambda;
+mod local;
+mod openapi;
+mod outage;
+mod readme;
+mod support;
+mod system;
+mod well_known;

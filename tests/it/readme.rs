@@ -1,0 +1,51 @@
+//! The README's tour, as a reader pastes it.
+
+use std::path::Path;
+
+use tokio::process::Command;
+
+use crate::support::{TestStack, root};
+
+/// The shell lines of the tour, in their order.
+fn tour() -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let tour = readme
+        .split("<!-- tour -->")
+        .nth(1)
+        .expect("README.md marks its tour");
+    let tour = tour.split("<!-- end of tour -->").next().unwrap();
+    tour.split("```sh\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_tour_works_as_it_is_printed() {
+    let stack = TestStack::start().await;
+    let script = tour().replace("http://127.0.0.1:3000", &stack.base);
+    assert!(
+        script.matches("curl").count() >= 8,
+        "the tour is still a tour"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(Path::new(folder.path()))
+        .output()
+        .await
+        .unwrap();
+
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(out.contains("\"email\":\"ada@example.com\""), "{out}");
+    assert!(out.contains("\"is_verified\":true"), "{out}");
+    assert!(
+        out.contains("unauthenticated"),
+        "the last call is refused: {out}"
+    );
+}

@@ -1,0 +1,17 @@
+//! A stack of one's own for every test, and a client that reads like the requests it sends.
+
+mod account;
+mod answer;
+mod stack;
+
+pub(crate) use account::{Account, PASSWORD};
+pub(crate) use answer::{Answer, Call};
+pub(crate) use stack::{TestStack, signing_keys};
+
+/// The repository's root.
+pub(crate) fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is in it")
+        .to_owned()
+}

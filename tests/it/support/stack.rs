@@ -1,0 +1,196 @@
+//! The local stack, started for one test, with a clock and an engine that the test may touch.
+
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use turnpike_local::{Engine, Options, Stack, signing_keys_document};
+use turnpike_shared::auth::{Algorithm, PasswordHasher};
+use turnpike_shared::clock::Clock;
+use turnpike_shared::config::Environment;
+use turnpike_shared::stores::{DynamoDb, client_of_engine};
+
+use super::{Account, Call, PASSWORD};
+
+/// One set of keys for all stacks: making an RSA key takes longer than most tests.
+pub(crate) fn signing_keys() -> &'static str {
+    static KEYS: LazyLock<String> = LazyLock::new(|| {
+        signing_keys_document(Algorithm::RS256)
+            .expect("keys are made")
+            .expose_secret()
+            .to_owned()
+    });
+    &KEYS
+}
+
+pub(crate) struct TestStack {
+    pub(crate) base: String,
+    pub(crate) hasher: PasswordHasher,
+    pub(crate) stack: Stack,
+    client: reqwest::Client,
+    clock_shift: Arc<AtomicI64>,
+}
+
+impl TestStack {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|env| env).await
+    }
+
+    pub(crate) async fn start_with(configure: impl FnOnce(Environment) -> Environment) -> Self {
+        Self::start_on(Engine::Embedded, configure).await
+    }
+
+    pub(crate) async fn start_on(
+        engine: Engine,
+        configure: impl FnOnce(Environment) -> Environment,
+    ) -> Self {
+        let clock_shift = Arc::new(AtomicI64::new(0));
+        let hasher = PasswordHasher::new();
+        let env = Environment::default()
+            .with("TURNPIKE_ENVIRONMENT", "testing")
+            .with("TURNPIKE_SIGNING_KEYS", signing_keys());
+        let options = Options {
+            addr: ([127, 0, 0, 1], 0).into(),
+            data: None,
+            engine,
+            env: configure(env),
+            clock: Clock::shifted(Arc::clone(&clock_shift)),
+            hasher: hasher.clone(),
+        };
+        let stack = Stack::start(options).await.expect("the stack starts");
+        Self {
+            base: stack.base.clone(),
+            hasher,
+            stack,
+            client: client(),
+            clock_shift,
+        }
+    }
+
+    /// Moves the stack's time on.
+    pub(crate) fn pass(&self, time: Duration) {
+        let millis = i64::try_from(time.as_millis()).expect("a test's time is short");
+        self.clock_shift.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call {
+        self.call(reqwest::Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call {
+        self.call(reqwest::Method::POST, path)
+    }
+
+    pub(crate) fn put(&self, path: &str) -> Call {
+        self.call(reqwest::Method::PUT, path)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Call {
+        self.call(reqwest::Method::DELETE, path)
+    }
+
+    pub(crate) fn call(&self, method: reqwest::Method, path: &str) -> Call {
+        Call::new(self.client.request(method, format!("{}{path}", self.base)))
+    }
+
+    /// Registers `email` with the usual password.
+    pub(crate) async fn register(&self, email: &str) -> Account {
+        let body = serde_json::json!({"email": email, "password": PASSWORD});
+        let answer = self.post("/api/v1/auth/register").json(&body).send().await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        Account::from_answer(email, &answer.body)
+    }
+
+    /// Signs `email` in with the usual password.
+    pub(crate) async fn login(&self, email: &str) -> Account {
+        let body = serde_json::json!({"email": email, "password": PASSWORD});
+        let answer = self.post("/api/v1/auth/login").json(&body).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        Account::from_answer(email, &answer.body)
+    }
+
+    /// The status that `GET /auth/me` answers this access token with.
+    pub(crate) async fn me_status(&self, access_token: &str) -> u16 {
+        self.get("/api/v1/auth/me")
+            .bearer(access_token)
+            .send()
+            .await
+            .status
+    }
+
+    /// The mails to `email`, newest first.
+    pub(crate) async fn mails(&self, email: &str) -> Vec<Value> {
+        let answer = self
+            .get(&format!("/_local/mail?to={}", email.replace('+', "%2B")))
+            .send()
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.body["items"]
+            .as_array()
+            .cloned()
+            .expect("a list of mails")
+    }
+
+    /// The token in the newest mail to `email`.
+    pub(crate) async fn mailed_token(&self, email: &str) -> String {
+        let mails = self.mails(email).await;
+        let text = mails.first().expect("a mail has come")["text"]
+            .as_str()
+            .expect("it has a text")
+            .to_owned();
+        let is_token = |line: &&str| line.len() == 43 && !line.contains(' ');
+        text.lines()
+            .find(is_token)
+            .expect("the token has a line of its own")
+            .to_owned()
+    }
+
+    /// The engine, seen past the functions.
+    pub(crate) fn dynamodb(&self) -> Client {
+        let endpoint = self
+            .stack
+            .engine_endpoint
+            .as_deref()
+            .expect("the engine is embedded");
+        let env = Environment::default()
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test")
+            .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
+        client_of_engine(&DynamoDb::from_environment(&env).expect("the environment is whole"))
+    }
+
+    /// Deactivates a user, as an admin would.
+    pub(crate) async fn deactivate(&self, user_id: &str) {
+        self.set_user_attribute(user_id, "is_active", AttributeValue::Bool(false))
+            .await;
+    }
+
+    pub(crate) async fn set_user_attribute(&self, user: &str, name: &str, value: AttributeValue) {
+        self.dynamodb()
+            .update_item()
+            .table_name("IdentityTable")
+            .key("pk", AttributeValue::S(format!("USER#{user}")))
+            .key("sk", AttributeValue::S("USER".into()))
+            .update_expression("SET #name = :value")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":value", value)
+            .send()
+            .await
+            .expect("the user's item is updated");
+    }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(30))
+        .build()
+        .expect("a client without TLS is always made")
+}

@@ -1,0 +1,3 @@
+mod jwks;
+mod openid_configuration;
+mod security_txt;
