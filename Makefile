@@ -89,6 +89,7 @@ test-unit: | need-rust ## Run the unit tests
 .PHONY: test-it
 test-it: | need-rust ## Run the integration tests against the local stack
 	@$(call say,test-it: integration tests against the local stack)
+	cargo build --package turnpike-local --bin turnpike-local --locked
 	cargo test --package turnpike-tests --test it --locked -- --skip lambda::
 
 # `--profile lambda-test` is the release profile without the link-time optimisation that takes minutes. cargo-lambda
@@ -103,6 +104,7 @@ ifeq ($(shell uname -s),Linux)
 	TURNPIKE_BOOTSTRAPS='$(root)/target/bootstraps' \
 	TURNPIKE_SAM='$(bin)/sam' \
 	TURNPIKE_RIE='$(bin)/aws-lambda-rie' \
+	TURNPIKE_MINISTACK='$(bin)/ministack' \
 	cargo test --package turnpike-tests --test it --locked lambda::
 else
 	@$(call say,test-lambda: skipped; the Lambda emulator is a Linux program)

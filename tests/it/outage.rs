@@ -1,62 +1,16 @@
 //! DynamoDB is away: a clear answer at once, and everything as before once it is back.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use dynoxide::Database;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use turnpike_local::Engine;
 
-use crate::support::{PASSWORD, TestStack};
-
-/// The word to stop a server with, and the server.
-type Running = (oneshot::Sender<()>, JoinHandle<Result<(), String>>);
-
-/// An engine of the test's own, to be stopped and started again on one port.
-struct OwnEngine {
-    database: Database,
-    addr: SocketAddr,
-    running: Option<Running>,
-}
-
-impl OwnEngine {
-    async fn start() -> Self {
-        let database = Database::memory().unwrap();
-        let mut engine = Self {
-            database,
-            addr: ([127, 0, 0, 1], 0).into(),
-            running: None,
-        };
-        engine.serve().await;
-        engine
-    }
-
-    async fn serve(&mut self) {
-        let listener = TcpListener::bind(self.addr).await.unwrap();
-        self.addr = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async {
-            let _ = stopped.await;
-        };
-        let serving =
-            dynoxide::server::serve_with_shutdown(listener, self.database.clone(), shutdown);
-        self.running = Some((stop, tokio::spawn(serving)));
-    }
-
-    async fn stop(&mut self) {
-        let (stop, server) = self.running.take().unwrap();
-        stop.send(()).unwrap();
-        server.await.unwrap().unwrap();
-    }
-}
+use crate::support::{OwnEngine, PASSWORD, TestStack};
 
 #[tokio::test]
 async fn without_the_database_requests_fail_clearly_and_recover_without_a_restart() {
     let mut engine = OwnEngine::start().await;
-    let stack = TestStack::start_on(Engine::At(format!("http://{}", engine.addr)), |env| env).await;
+    let stack = TestStack::start_on(Engine::At(engine.endpoint()), |env| env).await;
     let account = stack.register("ada@example.com").await;
     assert_eq!(stack.get("/health/ready").send().await.status, 200);
 

@@ -11,7 +11,7 @@ use turnpike_shared::config::{
     self, ConfigError, Cors, Environment, KeysConfig, StageConfig, Tables,
 };
 use turnpike_shared::errors::Problem;
-use turnpike_shared::stores::{AccountStore, DynamoDb, SecretError, read_secret};
+use turnpike_shared::stores::{AccountStore, DynamoDb, Probe, SecretError, read_secret};
 use turnpike_shared::web::{CursorKey, FunctionContext};
 
 use crate::answers::TokensBody;
@@ -57,6 +57,7 @@ struct Inner {
 impl App {
     pub async fn from_environment(env: Environment) -> Result<Self, StartError> {
         let dynamodb = DynamoDb::from_environment(&env)?;
+        Probe::new(&dynamodb, config::identity_table(&env)?).warm_up();
         let parts = Parts {
             dynamodb,
             clock: Clock::system(),
@@ -72,8 +73,14 @@ impl App {
         let tables = Tables::read(&env)?;
         let security_contact = config::security_contact(&env, &stage)?;
         let panic_path = config::panic_path(&env, stage.stage)?;
-        let secret = StageSecret::new(&read_secret(&env, &keys.auth_secret).await?)?;
-        let keys = KeyRing::load(env, keys, parts.clock.clone()).await?;
+        let (secret, keys) = tokio::try_join!(
+            async {
+                Ok::<_, StartError>(StageSecret::new(
+                    &read_secret(&env, &keys.auth_secret).await?,
+                )?)
+            },
+            KeyRing::load(env.clone(), keys.clone(), parts.clock.clone()),
+        )?;
         Ok(Self(Arc::new(Inner {
             accounts: AccountStore::new(&parts.dynamodb, tables),
             hasher: parts.hasher,

@@ -9,10 +9,11 @@ use axum::Json;
 use axum::extract::State;
 use secrecy::SecretString;
 use serde::Deserialize;
-use turnpike_shared::auth::{Password, Verdict};
+use turnpike_shared::auth::{EmailAddress, Password, PasswordHash, Verdict};
+use turnpike_shared::clock::Timestamp;
 use turnpike_shared::errors::{Problem, ProblemCode};
 use turnpike_shared::ids::UserId;
-use turnpike_shared::stores::{SignedIn, Standing};
+use turnpike_shared::stores::{SignedIn, Standing, StoredPassword};
 use turnpike_shared::web::ApiJson;
 use utoipa::ToSchema;
 
@@ -45,37 +46,16 @@ pub(crate) async fn login(
     ApiJson(request): ApiJson<LoginRequest>,
 ) -> Result<Json<SignedInBody>, Problem> {
     let email = fields::email(&request.email).map_err(|error| Problem::validation(vec![error]))?;
-    let password = Arc::new(Password::presented(request.password));
     let now = app.clock().now();
-    // Where there is no account, one that does not exist is looked up all the same.
-    let id = app
-        .accounts()
-        .owner_of(&email.key())
-        .await?
-        .unwrap_or_else(|| UserId::new(now));
-    let stored = app
-        .accounts()
-        .account(id)
-        .await?
-        .and_then(|account| account.password);
-    let hash = stored.as_ref().map(|stored| stored.hash.clone());
-    let verdict = app.hasher().verify(Arc::clone(&password), hash).await;
-    let upgrade = match (verdict.map_err(Problem::internal)?, stored.is_some()) {
-        (Verdict::Matches, true) => None,
-        (Verdict::MatchesOldKind, true) => Some(
-            app.hasher()
-                .rehash(password)
-                .await
-                .map_err(Problem::internal)?,
-        ),
-        _ => return Err(invalid_credentials()),
-    };
-    let Some(checked) = stored else {
-        return Err(invalid_credentials());
-    };
+    let signed_in = SignIn::check(&app, &email, Password::presented(request.password), now).await?;
+    let SignIn {
+        user,
+        password,
+        upgrade,
+    } = signed_in;
     match app
         .accounts()
-        .sign_in(id, &checked, upgrade.as_ref(), &origin, now)
+        .sign_in(user, &password, upgrade.as_ref(), &origin, now)
         .await?
     {
         SignedIn::Superseded => Err(invalid_credentials()),
@@ -87,6 +67,51 @@ pub(crate) async fn login(
                 tokens,
             }))
         }
+    }
+}
+
+/// A sign-in whose password was right.
+struct SignIn {
+    user: UserId,
+    /// What was checked.
+    password: StoredPassword,
+    /// What replaces it, if it was of an old kind.
+    upgrade: Option<PasswordHash>,
+}
+
+impl SignIn {
+    /// Checks a password. Whatever the outcome, the same calls and the same hash were made: where
+    /// there is no account, one that does not exist is looked up and a dummy hash computed.
+    async fn check(
+        app: &App,
+        email: &EmailAddress,
+        password: Password,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let password = Arc::new(password);
+        let owner = app.accounts().owner_of(&email.key()).await?;
+        let user = owner.unwrap_or_else(|| UserId::new(now));
+        let account = app.accounts().account(user).await?;
+        let is_active = account
+            .as_ref()
+            .is_some_and(|account| account.user.is_active);
+        let stored = account.and_then(|account| account.password);
+        let hash = stored.as_ref().map(|stored| stored.hash.clone());
+        let verdict = app.hasher().verify(Arc::clone(&password), hash).await;
+        let upgrade = match (verdict.map_err(Problem::internal)?, is_active) {
+            (Verdict::Differs, _) | (_, false) => return Err(invalid_credentials()),
+            (Verdict::Matches, true) => None,
+            (Verdict::MatchesOldKind, true) => {
+                let hash = app.hasher().rehash(password).await;
+                Some(hash.map_err(Problem::internal)?)
+            }
+        };
+        let password = stored.ok_or_else(invalid_credentials)?;
+        Ok(Self {
+            user,
+            password,
+            upgrade,
+        })
     }
 }
 

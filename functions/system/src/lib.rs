@@ -73,6 +73,7 @@ impl App {
         let stage = StageConfig::read(env)?;
         let dynamodb = DynamoDb::from_environment(env)?;
         let probe = Probe::new(&dynamodb, config::identity_table(env)?);
+        probe.clone().warm_up();
         let mail = MailTransport::read(env, stage.stage)?;
         let details = match config::metrics_token(env) {
             Some(token) => DetailsAccess::Token(token),

@@ -142,9 +142,12 @@ fn greet(stack: &Stack, keeps_data: bool) {
             println!("  password  as it was set when the account was made");
             println!("\nTry it:\n\n  curl -s {base}/health");
         }
-        println!("\nMails are at {base}/_local/mail");
     } else {
         println!("\nTry it:\n\n  curl -s {base}/health");
+    }
+    match &stack.mailbox {
+        Some(mailbox) => println!("\nMails are at {mailbox}"),
+        None => println!("\nNo mailbox: it needs the embedded engine and a loopback address."),
     }
     if !keeps_data {
         println!("Everything is kept in memory; --data DIR keeps it.");

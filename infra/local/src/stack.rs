@@ -72,6 +72,8 @@ pub struct Stack {
     pub base: String,
     /// The first admin, where the stack made the tables itself.
     pub admin: Option<FirstAdmin>,
+    /// Where mails can be read, where that is safe: on a loopback address.
+    pub mailbox: Option<String>,
     /// Where the embedded engine can be reached.
     pub engine_endpoint: Option<String>,
     embedded: Option<Embedded>,
@@ -144,6 +146,7 @@ impl Stack {
             .as_ref()
             .filter(|_| addr.ip().is_loopback())
             .map(|mailbox| local_routes::router(mailbox.clone(), addr, &base, clock.clone()));
+        let mailbox_url = local.as_ref().map(|_| format!("{base}/_local/mail"));
         let functions = functions(&env, dynamodb, clock, hasher).await?;
         let gateway =
             Gateway::new(template.routes, functions, local).map_err(StartError::Engine)?;
@@ -160,6 +163,7 @@ impl Stack {
             addr,
             base,
             admin,
+            mailbox: mailbox_url,
             engine_endpoint: embedded.as_ref().map(|embedded| embedded.endpoint.clone()),
             embedded,
             mailer: mailbox.map(|mailbox| tokio::spawn(mailbox.run())),

@@ -222,6 +222,11 @@ pub fn dynamodb_endpoint(env: &Environment) -> Option<&str> {
     env.get(&variables::AWS_ENDPOINT_URL_DYNAMODB)
 }
 
+/// The address of another Secrets Manager than the region's own.
+pub fn secrets_manager_endpoint(env: &Environment) -> Option<&str> {
+    env.get(&variables::AWS_ENDPOINT_URL_SECRETS_MANAGER)
+}
+
 /// The AWS region, as Lambda sets it.
 pub fn aws_region(env: &Environment) -> Result<&str, ConfigError> {
     env.required(&variables::AWS_REGION)

@@ -44,4 +44,5 @@ variables! {
     AWS_SECRET_ACCESS_KEY "AWS_SECRET_ACCESS_KEY" "an AWS secret access key, as Lambda sets it";
     AWS_SESSION_TOKEN "AWS_SESSION_TOKEN" "an AWS session token, as Lambda sets it";
     AWS_ENDPOINT_URL_DYNAMODB "AWS_ENDPOINT_URL_DYNAMODB" "unset, or the address of another DynamoDB engine, such as http://127.0.0.1:8000";
+    AWS_ENDPOINT_URL_SECRETS_MANAGER "AWS_ENDPOINT_URL_SECRETS_MANAGER" "unset, or the address of another Secrets Manager, such as http://127.0.0.1:4566";
 }

@@ -61,7 +61,9 @@ async fn adapt(mut request: Request, next: Next) -> Response {
     // The sample events of SAM write it with a prefix length.
     let peer = peer.and_then(|ip| ip.split('/').next()?.parse::<IpAddr>().ok());
     let invocation = request.extensions().get::<lambda_http::Context>();
-    let trace = invocation.and_then(|context| context.xray_trace_id.clone());
+    let trace = invocation
+        .and_then(|context| context.xray_trace_id.as_deref())
+        .and_then(root_of);
     if let Some(ip) = peer {
         request.extensions_mut().insert(PeerIp(ip));
     }
@@ -69,4 +71,13 @@ async fn adapt(mut request: Request, next: Next) -> Response {
         request.extensions_mut().insert(TraceHeader(trace));
     }
     next.run(request).await
+}
+
+/// The id in an X-Ray trace header, `Root=1-…;Parent=…;Sampled=…` (AWS X-Ray Developer Guide,
+/// "Tracing header").
+fn root_of(header: &str) -> Option<String> {
+    header
+        .split(';')
+        .find_map(|part| part.trim().strip_prefix("Root="))
+        .map(str::to_owned)
 }

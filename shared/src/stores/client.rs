@@ -1,5 +1,6 @@
 //! The DynamoDB client: made once, shared, with every call bounded.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -43,16 +44,11 @@ impl DynamoDb {
     }
 
     fn new(region: Region, credentials: Credentials, endpoint: Option<&str>) -> Self {
-        let is_plain = endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"));
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(region)
             .credentials_provider(credentials)
-            .http_client(if is_plain {
-                Builder::new().build_http()
-            } else {
-                https_client()
-            })
+            .http_client(http_client_for(endpoint))
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
             .timeout_config(timeouts());
         config.set_endpoint_url(endpoint.map(str::to_owned));
@@ -69,7 +65,8 @@ pub fn client_of_engine(dynamodb: &DynamoDb) -> Client {
     dynamodb.client()
 }
 
-fn timeouts() -> TimeoutConfig {
+/// The bounds of every call.
+pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -77,19 +74,29 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// An HTTP client that trusts AWS's own roots and nothing else.
-#[expect(clippy::missing_panics_doc, reason = "a test reads the embedded roots")]
+/// An HTTP client that trusts AWS's own roots and nothing else; one for all clients of AWS.
 pub fn https_client() -> SharedHttpClient {
-    let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
-    let context = TlsContext::builder().with_trust_store(roots).build();
-    #[expect(clippy::expect_used, reason = "the roots are part of the program")]
-    let context = context.expect("the embedded roots are well-formed certificates");
-    Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::AwsLc,
-        ))
-        .tls_context(context)
-        .build_https()
+    static CLIENT: LazyLock<SharedHttpClient> = LazyLock::new(|| {
+        let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+        let context = TlsContext::builder().with_trust_store(roots).build();
+        #[expect(clippy::expect_used, reason = "the roots are part of the program")]
+        let context = context.expect("the embedded roots are well-formed certificates");
+        Builder::new()
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::AwsLc,
+            ))
+            .tls_context(context)
+            .build_https()
+    });
+    CLIENT.clone()
+}
+
+/// The HTTP client for an endpoint: without TLS where the endpoint is.
+pub(super) fn http_client_for(endpoint: Option<&str>) -> SharedHttpClient {
+    match endpoint {
+        Some(endpoint) if endpoint.starts_with("http://") => Builder::new().build_http(),
+        _ => https_client(),
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,16 @@ impl Probe {
         }
     }
 
+    /// Opens a connection ahead of the first request, in a task that nobody waits for. What comes
+    /// of it does not matter: the first request finds out for itself.
+    pub fn warm_up(self) {
+        tokio::spawn(async move {
+            if let Err(error) = self.ask().await {
+                tracing::debug!(cause = %error, "no connection was opened ahead of the first request");
+            }
+        });
+    }
+
     /// `Ok` when the table answered.
     pub async fn ask(&self) -> Result<(), StoreError> {
         let once = aws_sdk_dynamodb::Config::builder()

@@ -4,7 +4,7 @@ use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::StoreError;
-use super::client::https_client;
+use super::client::{http_client_for, timeouts};
 use crate::config::{self, ConfigError, Environment, SecretSource};
 
 /// Why a secret could not be had.
@@ -29,7 +29,8 @@ pub async fn read_secret(
     };
     let (key_id, secret, session) = config::aws_credentials(env)?;
     let session = session.map(|token| token.expose_secret().to_owned());
-    let config = aws_sdk_secretsmanager::Config::builder()
+    let endpoint = config::secrets_manager_endpoint(env);
+    let mut config = aws_sdk_secretsmanager::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(config::aws_region(env)?.to_owned()))
         .credentials_provider(Credentials::new(
@@ -39,9 +40,10 @@ pub async fn read_secret(
             None,
             "environment",
         ))
-        .http_client(https_client())
-        .build();
-    let answer = aws_sdk_secretsmanager::Client::from_conf(config)
+        .http_client(http_client_for(endpoint))
+        .timeout_config(timeouts());
+    config.set_endpoint_url(endpoint.map(str::to_owned));
+    let answer = aws_sdk_secretsmanager::Client::from_conf(config.build())
         .get_secret_value()
         .secret_id(name)
         .send()

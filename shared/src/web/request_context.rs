@@ -95,7 +95,8 @@ pub(super) async fn around(
         (None, Some(header)) => Some(header.0.clone()),
         (None, None) => None,
     };
-    let span = tracing::info_span!(
+    // Of the highest level, so that a failure has its request's id whatever the log leaves out.
+    let span = tracing::error_span!(
         "request",
         request_id,
         trace_id,

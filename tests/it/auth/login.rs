@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use turnpike_local::Engine;
 
-use crate::support::{PASSWORD, TestStack};
+use crate::support::{CountingProxy, OwnEngine, PASSWORD, TestStack};
 
 const PATH: &str = "/api/v1/auth/login";
 
@@ -33,10 +34,12 @@ async fn the_right_password_makes_a_new_session_whatever_the_case_of_the_address
 
 #[tokio::test]
 async fn sign_in_does_not_tell_an_unknown_address_a_wrong_password_and_an_inactive_account_apart() {
-    let stack = TestStack::start().await;
+    let engine = OwnEngine::start().await;
+    let proxy = CountingProxy::start(&engine).await;
+    let stack = TestStack::start_on(Engine::At(proxy.endpoint.clone()), |env| env).await;
     stack.register("ada@example.com").await;
     let inactive = stack.register("gone@example.com").await;
-    stack.deactivate(&inactive.id).await;
+    stack.deactivate_at(&engine.endpoint(), &inactive.id).await;
     let cases = [
         ("nobody@example.com", PASSWORD),
         ("ada@example.com", "wrong-violin-harbour-7"),
@@ -44,23 +47,26 @@ async fn sign_in_does_not_tell_an_unknown_address_a_wrong_password_and_an_inacti
         ("gone@example.com", "wrong-violin-harbour-7"),
     ];
 
-    let mut answers: Vec<(Value, Vec<String>, u64)> = vec![];
+    let mut told = vec![];
     for (email, password) in cases {
-        let hashes = stack.hasher.computed();
+        let before = (stack.hasher.computed(), proxy.calls());
         let body = json!({"email": email, "password": password});
         let answer = stack.post(PATH).json(&body).send().await;
         answer.assert_problem(401, "invalid-credentials");
+        let work = (stack.hasher.computed() - before.0, proxy.calls() - before.1);
         let mut body = answer.body.clone();
         body["request_id"] = Value::Null;
-        let headers = answer.headers.keys().map(ToString::to_string).collect();
-        answers.push((body, headers, stack.hasher.computed() - hashes));
+        let headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+        told.push((body, headers, work));
     }
 
-    let (body, headers, hashes) = &answers[0];
-    assert_eq!(*hashes, 1, "the work of one hash is done in every case");
-    for answer in &answers {
-        assert_eq!((&answer.0, &answer.1, &answer.2), (body, headers, hashes));
-    }
+    let (_, _, (hashes, calls)) = &told[0];
+    assert_eq!(
+        (*hashes, *calls),
+        (1, 3),
+        "one hash, and three reads of the database"
+    );
+    assert!(told.iter().all(|case| case == &told[0]), "{told:#?}");
 }
 
 #[tokio::test]

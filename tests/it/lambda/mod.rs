@@ -4,5 +4,6 @@ mod emulator;
 mod events;
 mod flow;
 mod gateway_samples;
+mod secrets;
 
 use emulator::{Emulator, Invocation};

@@ -23,6 +23,10 @@ impl Program {
         if let Some(password) = admin_password {
             command.env("TURNPIKE_ADMIN_PASSWORD", password);
         }
+        Self::started(command).await
+    }
+
+    async fn started(mut command: Command) -> Self {
         let mut child = command
             .spawn()
             .expect("turnpike-local is built: make test-it builds it");
@@ -47,6 +51,17 @@ impl Program {
         base.expect("it says where it is")
             .clone_into(&mut program.base);
         program
+    }
+
+    /// Ends it and returns what it printed after its greeting.
+    async fn end(&mut self) -> String {
+        self.signal("-TERM");
+        let mut rest = String::new();
+        while let Some(line) = self.lines.next_line().await.unwrap() {
+            rest.push_str(&line);
+            rest.push('\n');
+        }
+        rest
     }
 
     fn printed_after(&self, label: &str) -> &str {
@@ -205,5 +220,82 @@ async fn a_start_that_cannot_be_is_explained_in_one_line() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{expected}");
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_has_a_line_for_each_request_and_no_secret_in_any() {
+    let mut command = command("127.0.0.1:0", &[]);
+    command.env(
+        "TURNPIKE_LOG",
+        "turnpike=trace,turnpike_shared=trace,turnpike_auth=trace,info",
+    );
+    let mut program = Program::started(command).await;
+    let credentials = json!({"email": "ada@example.com", "password": PASSWORD});
+    let (_, registered) = program.post("/api/v1/auth/register", &credentials).await;
+    let tokens = &registered["tokens"];
+    let refresh = json!({"refresh_token": tokens["refresh_token"]});
+    let (_, refreshed) = program.post("/api/v1/auth/refresh", &refresh).await;
+    program
+        .post(
+            "/api/v1/auth/refresh",
+            &json!({"refresh_token": "tpr_junk-that-was-sent"}),
+        )
+        .await;
+    program
+        .post(
+            "/api/v1/auth/login",
+            &json!({"email": "ada@example.com", "password": "wrong-secret-word"}),
+        )
+        .await;
+    let me = reqwest::Client::new().get(format!("{}/api/v1/auth/me", program.base));
+    me.bearer_auth(tokens["access_token"].as_str().unwrap())
+        .send()
+        .await
+        .unwrap();
+
+    let log = program.end().await;
+
+    let lines: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let requests: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["message"] == "request")
+        .collect();
+    assert_eq!(requests.len(), 5, "{log}");
+    for line in &requests {
+        for field in [
+            "timestamp",
+            "level",
+            "request_id",
+            "function",
+            "route",
+            "method",
+            "status",
+            "duration_ms",
+            "cold_start",
+        ] {
+            assert!(!line[field].is_null(), "{field}: {line}");
+        }
+        assert!(line["_aws"]["CloudWatchMetrics"].is_array());
+    }
+    assert_eq!(requests[0]["cold_start"], true);
+    assert_eq!(requests[1]["cold_start"], false);
+    assert_eq!(requests[4]["user_id"], registered["user"]["id"]);
+    assert_eq!(requests[4]["route"], "/api/v1/auth/me");
+    let secrets = [
+        PASSWORD,
+        "wrong-secret-word",
+        "tpr_",
+        "eyJ",
+        "argon2",
+        "ada@example.com",
+        tokens["access_token"].as_str().unwrap(),
+        refreshed["tokens"]["refresh_token"].as_str().unwrap(),
+    ];
+    for secret in secrets {
+        assert!(!log.contains(secret), "the log holds {secret:?}");
     }
 }

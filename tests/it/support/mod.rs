@@ -2,10 +2,12 @@
 
 mod account;
 mod answer;
+mod engine;
 mod stack;
 
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
+pub(crate) use engine::{CountingProxy, OwnEngine};
 pub(crate) use stack::{TestStack, signing_keys};
 
 /// The repository's root.

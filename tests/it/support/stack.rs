@@ -150,41 +150,51 @@ impl TestStack {
             .to_owned()
     }
 
-    /// The engine, seen past the functions.
+    /// The embedded engine, seen past the functions.
     pub(crate) fn dynamodb(&self) -> Client {
-        let endpoint = self
-            .stack
-            .engine_endpoint
-            .as_deref()
-            .expect("the engine is embedded");
-        let env = Environment::default()
-            .with("AWS_REGION", "us-east-1")
-            .with("AWS_ACCESS_KEY_ID", "test")
-            .with("AWS_SECRET_ACCESS_KEY", "test")
-            .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
-        client_of_engine(&DynamoDb::from_environment(&env).expect("the environment is whole"))
+        let endpoint = self.stack.engine_endpoint.as_deref();
+        client_at(endpoint.expect("the engine is embedded"))
     }
 
     /// Deactivates a user, as an admin would.
     pub(crate) async fn deactivate(&self, user_id: &str) {
-        self.set_user_attribute(user_id, "is_active", AttributeValue::Bool(false))
-            .await;
+        let inactive = AttributeValue::Bool(false);
+        set_user_attribute(&self.dynamodb(), user_id, "is_active", inactive).await;
+    }
+
+    /// Deactivates a user in an engine of the test's own.
+    pub(crate) async fn deactivate_at(&self, endpoint: &str, user_id: &str) {
+        let inactive = AttributeValue::Bool(false);
+        set_user_attribute(&client_at(endpoint), user_id, "is_active", inactive).await;
     }
 
     pub(crate) async fn set_user_attribute(&self, user: &str, name: &str, value: AttributeValue) {
-        self.dynamodb()
-            .update_item()
-            .table_name("IdentityTable")
-            .key("pk", AttributeValue::S(format!("USER#{user}")))
-            .key("sk", AttributeValue::S("USER".into()))
-            .update_expression("SET #name = :value")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#name", name)
-            .expression_attribute_values(":value", value)
-            .send()
-            .await
-            .expect("the user's item is updated");
+        set_user_attribute(&self.dynamodb(), user, name, value).await;
     }
+}
+
+fn client_at(endpoint: &str) -> Client {
+    let env = Environment::default()
+        .with("AWS_REGION", "us-east-1")
+        .with("AWS_ACCESS_KEY_ID", "test")
+        .with("AWS_SECRET_ACCESS_KEY", "test")
+        .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
+    client_of_engine(&DynamoDb::from_environment(&env).expect("the environment is whole"))
+}
+
+async fn set_user_attribute(client: &Client, user: &str, name: &str, value: AttributeValue) {
+    client
+        .update_item()
+        .table_name("IdentityTable")
+        .key("pk", AttributeValue::S(format!("USER#{user}")))
+        .key("sk", AttributeValue::S("USER".into()))
+        .update_expression("SET #name = :value")
+        .condition_expression("attribute_exists(pk)")
+        .expression_attribute_names("#name", name)
+        .expression_attribute_values(":value", value)
+        .send()
+        .await
+        .expect("the user's item is updated");
 }
 
 fn client() -> reqwest::Client {

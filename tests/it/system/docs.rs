@@ -1,5 +1,7 @@
 //! `GET /docs`
 
+use regex::Regex;
+
 use crate::support::TestStack;
 
 #[tokio::test]
@@ -11,14 +13,15 @@ async fn the_reference_lists_every_operation_and_needs_nothing_from_elsewhere() 
 
     assert_eq!(page.status, 200);
     assert!(page.header("content-type").starts_with("text/html"));
+    let text = Regex::new("<[^>]*>")
+        .unwrap()
+        .replace_all(&page.text, "")
+        .replace("&#39;", "'");
     for (path, methods) in document["paths"].as_object().unwrap() {
-        assert!(page.text.contains(path.as_str()), "{path}");
+        assert!(text.contains(path.as_str()), "{path}");
         for operation in methods.as_object().unwrap().values() {
             let summary = operation["summary"].as_str().unwrap();
-            assert!(
-                page.text.contains(&summary.replace('\'', "&#39;")) || page.text.contains(summary),
-                "{summary}"
-            );
+            assert!(text.contains(summary), "{summary}");
         }
     }
     for foreign in [

@@ -296,7 +296,7 @@ mod tests {
             .iter()
             .map(|(name, _, required)| (*name, *required))
             .collect();
-        assert_eq!(properties, [("age", true), ("id", true), ("name", false)]);
+        assert_eq!(properties, [("id", true), ("age", true), ("name", false)]);
         assert_eq!(shape.get("properties")["name"]["type"], "string");
         assert_eq!(shape.description(), "own");
         assert_eq!(shape.name(), Some("Base"));

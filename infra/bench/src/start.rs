@@ -1,0 +1,164 @@
+//! How long a function takes from its start to the first request for an event.
+//!
+//! The Lambda runtime API is a socket here: it takes the request for the first event and leaves it
+//! unanswered, as Lambda does until there is one.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+
+use crate::error::BenchError;
+use crate::statistics::Sample;
+
+pub(crate) const RUNS: usize = 40;
+/// Runs that nobody counts, which bring the programs into the page cache.
+const WARM_UPS: usize = 2;
+const PATIENCE_SECONDS: u64 = 10;
+const FIRST_REQUEST: &str = "GET /2018-06-01/runtime/invocation/next ";
+
+/// Where a function is told that DynamoDB is.
+#[derive(Clone, Copy)]
+pub(crate) enum Endpoint {
+    /// It asks nobody; for `hello`.
+    None,
+    /// An engine of one's own, without TLS.
+    Plain,
+    /// The region's own, by https.
+    Region,
+}
+
+/// The starts of one function.
+pub(crate) struct Start {
+    pub(crate) function: &'static str,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) times: Sample,
+}
+
+const MEASURED: [(&str, Endpoint); 5] = [
+    ("hello", Endpoint::None),
+    ("auth", Endpoint::Plain),
+    ("auth", Endpoint::Region),
+    ("system", Endpoint::Plain),
+    ("system", Endpoint::Region),
+];
+
+/// Starts every function in turn, again and again, so that what the machine does meanwhile
+/// falls on all of them.
+pub(crate) async fn measure(bootstraps: &Path, keys: &str) -> Result<Vec<Start>, BenchError> {
+    let engine = TcpListener::bind("127.0.0.1:0").await?;
+    let engine = format!("http://{}", engine.local_addr()?);
+    let mut times = MEASURED.map(|_| Vec::with_capacity(RUNS));
+    for run in 0..WARM_UPS + RUNS {
+        for ((function, endpoint), times) in MEASURED.into_iter().zip(&mut times) {
+            let bootstrap = bootstraps.join(function).join("bootstrap");
+            let mut command = Command::new(&bootstrap);
+            command.env_clear().envs(environment(function, keys));
+            if let Endpoint::Plain = endpoint {
+                command.env("AWS_ENDPOINT_URL_DYNAMODB", &engine);
+            }
+            let time = until_first_request(command, bootstrap).await?;
+            if run >= WARM_UPS {
+                times.push(time);
+            }
+        }
+    }
+    let measured = MEASURED.into_iter().zip(times);
+    Ok(measured
+        .map(|((function, endpoint), times)| Start {
+            function,
+            endpoint,
+            times: Sample::new(times),
+        })
+        .collect())
+}
+
+/// A new document of signing keys, from the program that makes them for a deployment.
+pub(crate) async fn signing_keys(local: &Path) -> Result<String, BenchError> {
+    let output = Command::new(local).arg("signing-keys").output().await;
+    let output = output.map_err(|error| BenchError::Program(local.to_owned(), error))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        let cause = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(BenchError::Failed(local.to_owned(), cause))
+    }
+}
+
+/// What Lambda and the template set. The stage is `testing`, which takes the keys from a variable.
+fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str); 24] {
+    [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
+        ("LANG", "en_US.UTF-8"),
+        ("TZ", ":UTC"),
+        ("LAMBDA_TASK_ROOT", "/var/task"),
+        ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
+        ("_HANDLER", "bootstrap"),
+        ("AWS_LAMBDA_FUNCTION_NAME", function),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/turnpike/bench"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/01/01/[$LATEST]0"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLEEXAMPLE00"),
+        ("AWS_SECRET_ACCESS_KEY", "example"),
+        ("AWS_SESSION_TOKEN", "example"),
+        ("TURNPIKE_ENVIRONMENT", "testing"),
+        ("TURNPIKE_ISSUER", "https://api.example.com"),
+        ("TURNPIKE_CREDENTIALS_TABLE", "credentials"),
+        ("TURNPIKE_IDENTITY_TABLE", "identity"),
+        ("TURNPIKE_LOG", "info"),
+        ("TURNPIKE_SIGNING_KEYS", keys),
+        ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
+    ]
+}
+
+/// Starts a function, waits until it asks for its first event, and ends it.
+async fn until_first_request(
+    mut command: Command,
+    bootstrap: PathBuf,
+) -> Result<Duration, BenchError> {
+    let runtime_api = TcpListener::bind("127.0.0.1:0").await?;
+    command
+        .env(
+            "AWS_LAMBDA_RUNTIME_API",
+            runtime_api.local_addr()?.to_string(),
+        )
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+
+    let begun = Instant::now();
+    let spawned = command.spawn();
+    let mut child = spawned.map_err(|error| BenchError::Program(bootstrap.clone(), error))?;
+    let patience = Duration::from_secs(PATIENCE_SECONDS);
+    let request = tokio::time::timeout(patience, first_line(&runtime_api)).await;
+    let elapsed = begun.elapsed();
+
+    child.kill().await?;
+    match request {
+        Ok(Ok((_connection, line))) if line.starts_with(FIRST_REQUEST) => Ok(elapsed),
+        Ok(Ok((_, line))) => Err(BenchError::Failed(bootstrap, format!("it sent {line:?}"))),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(BenchError::Late(
+            PATIENCE_SECONDS,
+            bootstrap.display().to_string(),
+        )),
+    }
+}
+
+/// The first line of the first request, and its connection, still open.
+async fn first_line(runtime_api: &TcpListener) -> std::io::Result<(TcpStream, String)> {
+    let (mut connection, _) = runtime_api.accept().await?;
+    let mut received = Vec::with_capacity(1024);
+    while !received.contains(&b'\n') && connection.read_buf(&mut received).await? > 0 {}
+    let text = String::from_utf8_lossy(&received);
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    Ok((connection, line))
+}
