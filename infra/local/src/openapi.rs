@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use turnpike_shared::VERSION;
-use turnpike_shared::errors::ProblemCode;
+use turnpike_shared::errors::{FieldError, ProblemCode};
 use turnpike_shared::web::{ProblemBody, ValidationProblemBody};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
@@ -35,6 +35,7 @@ pub fn document() -> Result<Value, OpenApiError> {
     document.merge(turnpike_system::openapi());
     let mut document = serde_json::to_value(document)?;
     describe_tags(&mut document);
+    refer_to_named_items(&mut document["components"]["schemas"]);
     let methods = document["paths"].as_object_mut().into_iter().flatten();
     let operations = methods
         .filter_map(|(_, methods)| methods.as_object_mut())
@@ -56,8 +57,9 @@ fn base() -> OpenApi {
         ))
         .contact(Some(
             ContactBuilder::new()
-                .name(Some("The operator of this stage"))
-                .url(Some("/.well-known/security.txt"))
+                .name(Some(
+                    "The operator of this stage, by /.well-known/security.txt",
+                ))
                 .build(),
         ))
         .license(Some(
@@ -75,6 +77,7 @@ fn base() -> OpenApi {
     let components = ComponentsBuilder::new()
         .schema_from::<ProblemBody>()
         .schema_from::<ValidationProblemBody>()
+        .schema_from::<FieldError>()
         .security_scheme("access_token", SecurityScheme::Http(bearer))
         .build();
     OpenApiBuilder::new()
@@ -96,6 +99,20 @@ fn describe_tags(document: &mut Value) {
     ];
     tags.extend(described);
     document["tags"] = tags.into();
+}
+
+/// A page of a list is generic, and its items stand in it in full; a reference to their own schema
+/// says what they are.
+fn refer_to_named_items(schemas: &mut Value) {
+    let named = schemas.clone();
+    for (page, schema) in schemas.as_object_mut().into_iter().flatten() {
+        if let Some(name) = page.strip_prefix("Page_")
+            && schema["properties"]["items"]["items"] == named[name]
+        {
+            let reference = json!({"$ref": format!("#/components/schemas/{name}")});
+            schema["properties"]["items"]["items"] = reference;
+        }
+    }
 }
 
 /// Adds a response for every status that the operation can refuse or fail with.
