@@ -162,7 +162,9 @@ signing-keys: | need-rust ## Make the signing keys of a deployed stage: make sig
 	if [[ $$versions != 0 && '$(REPLACE)' != yes ]]; then \
 		printf 'Stage %s has signing keys. To replace them, and end every access token at once, add REPLACE=yes.\n' '$(STAGE)' >&2; exit 1; \
 	fi; \
-	keys=$$(cargo run --quiet --package turnpike-local -- signing-keys); \
+	issuer=$$(aws cloudformation describe-stacks --stack-name turnpike-$(STAGE) \
+		--query "Stacks[0].Parameters[?ParameterKey=='Issuer'].ParameterValue" --output text); \
+	keys=$$(cargo run --quiet --package turnpike-local -- signing-keys --issuer "$$issuer"); \
 	printf '%s' "$$keys" | aws secretsmanager put-secret-value --secret-id "$$arn" --secret-string file:///dev/stdin \
 		--query VersionId --output text >/dev/null; \
 	printf 'Signing keys of turnpike-%s are in place.\n' '$(STAGE)'

@@ -22,11 +22,13 @@ use crate::key_ring::KeyRing;
 pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("a secret could not be read: {0}")]
+    #[error("the function's keys cannot be had")]
     Secret(#[from] SecretError),
-    #[error("the signing keys cannot be used: {0}")]
+    #[error("the signing keys cannot be used")]
     Keys(#[from] InvalidKeys),
-    #[error("TURNPIKE_AUTH_SECRET or the secret behind its ARN cannot be used: {0}")]
+    #[error("the signing keys were not made for this stage: their issuer is not TURNPIKE_ISSUER")]
+    KeysOfAnotherStage,
+    #[error("TURNPIKE_AUTH_SECRET or the secret behind its ARN cannot be used")]
     AuthSecret(#[from] SecretTooShort),
 }
 
@@ -79,7 +81,12 @@ impl App {
                     &read_secret(&env, &keys.auth_secret).await?,
                 )?)
             },
-            KeyRing::load(env.clone(), keys.clone(), parts.clock.clone()),
+            KeyRing::load(
+                env.clone(),
+                keys.clone(),
+                stage.clone(),
+                parts.clock.clone()
+            ),
         )?;
         Ok(Self(Arc::new(Inner {
             accounts: AccountStore::new(&parts.dynamodb, tables),

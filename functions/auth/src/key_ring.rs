@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use turnpike_shared::auth::SigningKeys;
 use turnpike_shared::clock::{Clock, Timestamp};
-use turnpike_shared::config::{Environment, KeysConfig, SecretSource};
+use turnpike_shared::config::{Environment, KeysConfig, SecretSource, StageConfig};
+use turnpike_shared::errors::chain;
 use turnpike_shared::stores::read_secret;
 
 use crate::StartError;
@@ -17,6 +18,7 @@ const RETRY_AFTER: Duration = Duration::from_mins(1);
 pub(crate) struct KeyRing {
     env: Environment,
     config: KeysConfig,
+    stage: StageConfig,
     clock: Clock,
     loaded: RwLock<Loaded>,
 }
@@ -30,13 +32,15 @@ impl KeyRing {
     pub(crate) async fn load(
         env: Environment,
         config: KeysConfig,
+        stage: StageConfig,
         clock: Clock,
     ) -> Result<Self, StartError> {
-        let keys = Arc::new(read(&env, &config).await?);
+        let keys = Arc::new(read(&env, &config, &stage).await?);
         let reread_at = clock.now().plus(REREAD_AFTER);
         Ok(Self {
             env,
             config,
+            stage,
             clock,
             loaded: RwLock::new(Loaded { keys, reread_at }),
         })
@@ -45,14 +49,17 @@ impl KeyRing {
     /// The keys in force.
     pub(crate) async fn current(&self) -> Arc<SigningKeys> {
         if self.claim_reread() {
-            match read(&self.env, &self.config).await {
+            match read(&self.env, &self.config, &self.stage).await {
                 Ok(keys) => {
                     let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
                     loaded.keys = Arc::new(keys);
                     loaded.reread_at = self.clock.now().plus(REREAD_AFTER);
                 }
                 Err(error) => {
-                    tracing::error!(cause = %error, "the signing keys could not be read anew");
+                    tracing::error!(
+                        cause = chain(&error),
+                        "the signing keys could not be read anew"
+                    );
                 }
             }
         }
@@ -84,7 +91,21 @@ impl KeyRing {
     }
 }
 
-async fn read(env: &Environment, config: &KeysConfig) -> Result<SigningKeys, StartError> {
+/// Reads the keys, and refuses those of another stage.
+async fn read(
+    env: &Environment,
+    config: &KeysConfig,
+    stage: &StageConfig,
+) -> Result<SigningKeys, StartError> {
     let document = read_secret(env, &config.signing_keys).await?;
-    Ok(SigningKeys::parse(&document, config.algorithm)?)
+    let keys = SigningKeys::parse(&document, config.algorithm)?;
+    let fits = match keys.issuer() {
+        Some(issuer) => issuer == stage.issuer,
+        None => !stage.stage.is_deployed(),
+    };
+    if fits {
+        Ok(keys)
+    } else {
+        Err(StartError::KeysOfAnotherStage)
+    }
 }

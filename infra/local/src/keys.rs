@@ -40,7 +40,7 @@ impl StackKeys {
     }
 
     fn generate(algorithm: Algorithm) -> Result<Self, StartError> {
-        let signing_keys = signing_keys_document(algorithm)?;
+        let signing_keys = signing_keys_document(algorithm, None)?;
         Ok(Self {
             algorithm,
             signing_keys: signing_keys.expose_secret().to_owned(),
@@ -69,8 +69,11 @@ impl StackKeys {
     }
 }
 
-/// A new document of signing keys, in the form that `auth` reads.
-pub fn signing_keys_document(algorithm: Algorithm) -> Result<SecretString, StartError> {
-    SigningKeys::generate(algorithm, Clock::system().now())
+/// A new document of signing keys for a stage, in the form that `auth` reads.
+pub fn signing_keys_document(
+    algorithm: Algorithm,
+    issuer: Option<&str>,
+) -> Result<SecretString, StartError> {
+    SigningKeys::generate(algorithm, issuer, Clock::system().now())
         .map_err(|error| StartError::Keys(error.to_string()))
 }

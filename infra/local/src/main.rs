@@ -37,6 +37,10 @@ enum Command {
     SigningKeys {
         #[arg(long, value_enum, default_value = "rs256")]
         algorithm: KeyKind,
+        /// The stage that they are for, such as <https://api.example.com>; one that is deployed takes
+        /// no others
+        #[arg(long)]
+        issuer: Option<String>,
     },
 }
 
@@ -50,7 +54,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Some(Command::Openapi) => print_openapi(),
-        Some(Command::SigningKeys { algorithm }) => print_signing_keys(algorithm),
+        Some(Command::SigningKeys { algorithm, issuer }) => {
+            print_signing_keys(algorithm, issuer.as_deref())
+        }
         None => run(arguments),
     };
     match done {
@@ -73,14 +79,20 @@ fn print_openapi() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn print_signing_keys(kind: KeyKind) -> Result<(), Box<dyn std::error::Error>> {
+fn print_signing_keys(
+    kind: KeyKind,
+    issuer: Option<&str>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let algorithm = match kind {
         KeyKind::Rs256 => Algorithm::RS256,
         KeyKind::Es256 => Algorithm::ES256,
     };
     #[expect(clippy::print_stdout, reason = "this is a command-line program")]
     {
-        println!("{}", signing_keys_document(algorithm)?.expose_secret());
+        println!(
+            "{}",
+            signing_keys_document(algorithm, issuer)?.expose_secret()
+        );
     }
     Ok(())
 }
@@ -91,7 +103,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // The terminal shows what went wrong; TURNPIKE_LOG=info shows every request as well.
     // The embedded engine calls every condition that did not hold a warning.
     let env = env.or("TURNPIKE_LOG", "warn,dynoxide=error");
-    telemetry::init(config::log_filter(&env));
+    telemetry::init(&config::log_filter(&env)?);
     let keeps_data = arguments.data.is_some() || arguments.dynamodb != Engine::Embedded;
     let stack = Stack::start(Options {
         addr: arguments.addr,

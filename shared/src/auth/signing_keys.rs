@@ -1,7 +1,8 @@
 //! The keys that sign access tokens, and the set of public ones that others verify with.
 //!
-//! Keys are kept as a document `{"keys": [{"private_key": "<PKCS #8 PEM>", "published_at":
-//! "<RFC 3339>"}]}`. A key is named by its thumbprint (RFC 7638).
+//! Keys are kept as a document `{"issuer": "<origin>", "keys": [{"private_key": "<PKCS #8 PEM>",
+//! "published_at": "<RFC 3339>"}]}`. It names the stage that it was made for, so that no stage
+//! signs with another's keys. A key is named by its thumbprint (RFC 7638).
 
 use std::fmt;
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub enum InvalidKeys {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
     keys: Vec<StoredKey>,
 }
 
@@ -83,6 +86,7 @@ struct SigningKey {
 /// The keys of one stage.
 pub struct SigningKeys {
     algorithm: Algorithm,
+    issuer: Option<String>,
     keys: Vec<SigningKey>,
 }
 
@@ -99,13 +103,21 @@ impl SigningKeys {
         if keys.is_empty() {
             Err(InvalidKeys::Empty)
         } else {
-            Ok(Self { algorithm, keys })
+            Ok(Self {
+                algorithm,
+                issuer: document.issuer,
+                keys,
+            })
         }
     }
 
     /// A document with one new key. The first key of a stage signs at once: nobody can hold an
     /// older set.
-    pub fn generate(algorithm: Algorithm, now: Timestamp) -> Result<SecretString, InvalidKeys> {
+    pub fn generate(
+        algorithm: Algorithm,
+        issuer: Option<&str>,
+        now: Timestamp,
+    ) -> Result<SecretString, InvalidKeys> {
         let der = match algorithm {
             Algorithm::RS256 => rsa::KeyPair::generate(rsa::KeySize::Rsa2048)
                 .and_then(|pair| AsDer::as_der(&pair))
@@ -116,6 +128,7 @@ impl SigningKeys {
         };
         let private_key = pem(&der.map_err(|_| InvalidKeys::Generation)?);
         let document = Document {
+            issuer: issuer.map(str::to_owned),
             keys: vec![StoredKey {
                 private_key,
                 published_at: now,
@@ -124,6 +137,11 @@ impl SigningKeys {
         serde_json::to_string(&document)
             .map(Into::into)
             .map_err(InvalidKeys::Malformed)
+    }
+
+    /// The stage that the keys were made for; development does without.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     pub fn algorithm(&self) -> Algorithm {
@@ -213,12 +231,13 @@ mod tests {
 
     fn document(published: &[Timestamp]) -> SecretString {
         let keys = published.iter().flat_map(|at| {
-            let one = SigningKeys::generate(Algorithm::ES256, *at).unwrap();
+            let one = SigningKeys::generate(Algorithm::ES256, None, *at).unwrap();
             serde_json::from_str::<Document>(one.expose_secret())
                 .unwrap()
                 .keys
         });
         serde_json::to_string(&Document {
+            issuer: None,
             keys: keys.collect(),
         })
         .unwrap()
@@ -228,7 +247,7 @@ mod tests {
     #[test]
     fn generated_keys_of_either_kind_are_read_back_and_shown_without_their_private_part() {
         for algorithm in [Algorithm::RS256, Algorithm::ES256] {
-            let document = SigningKeys::generate(algorithm, T).unwrap();
+            let document = SigningKeys::generate(algorithm, None, T).unwrap();
 
             let keys = SigningKeys::parse(&document, algorithm).unwrap();
 
@@ -246,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_key_of_another_kind_than_the_algorithm_is_refused() {
-        let document = SigningKeys::generate(Algorithm::ES256, T).unwrap();
+        let document = SigningKeys::generate(Algorithm::ES256, None, T).unwrap();
 
         let read = SigningKeys::parse(&document, Algorithm::RS256);
 

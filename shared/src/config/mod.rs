@@ -9,6 +9,7 @@ mod variables;
 use std::collections::HashMap;
 
 use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
 
 pub use stage::{Cors, Stage, StageConfig};
 pub use variables::{VARIABLES, Variable};
@@ -212,9 +213,29 @@ pub fn security_contact(env: &Environment, stage: &StageConfig) -> Result<String
     }
 }
 
-/// What the log shows, as `tracing` filter directives.
-pub fn log_filter(env: &Environment) -> &str {
-    env.get(&variables::LOG).unwrap_or("info")
+/// What the log shows.
+pub fn log_filter(env: &Environment) -> Result<LogFilter, ConfigError> {
+    let directives = env.get(&variables::LOG).unwrap_or("info");
+    match EnvFilter::try_new(directives) {
+        Ok(_) => Ok(LogFilter(directives.to_owned())),
+        Err(error) => Err(variables::LOG.error(format!("it cannot be read: {error}"))),
+    }
+}
+
+/// Filter directives that can be read; the default is `info`.
+#[derive(Clone, Debug)]
+pub struct LogFilter(String);
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
+
+impl LogFilter {
+    pub fn directives(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The address of another engine than the region's own DynamoDB.

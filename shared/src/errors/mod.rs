@@ -4,7 +4,9 @@
 //! are separate texts. How a problem becomes an HTTP answer is [`crate::web`]'s business.
 
 mod catalogue;
+mod chain;
 mod problem;
 
 pub use catalogue::ProblemCode;
+pub use chain::chain;
 pub use problem::{FieldError, Problem};

@@ -1,6 +1,6 @@
 //! Start-up: what every function's `main` does, once.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::future::Future;
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -11,7 +11,8 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use lambda_http::request::RequestContext;
 
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, LogFilter};
+use crate::errors::chain;
 use crate::telemetry;
 use crate::web::{PeerIp, TraceHeader};
 
@@ -23,10 +24,15 @@ pub fn serve<B, F, E>(function: &'static str, build: B) -> ExitCode
 where
     B: FnOnce(Environment) -> F,
     F: Future<Output = Result<Router, E>>,
-    E: Display,
+    E: Error + 'static,
 {
     let env = Environment::of_process();
-    telemetry::init(config::log_filter(&env));
+    let filter = config::log_filter(&env);
+    telemetry::init(filter.as_ref().unwrap_or(&LogFilter::default()));
+    if let Err(cause) = filter {
+        tracing::error!(function, cause = chain(&cause), "the function cannot start");
+        return ExitCode::FAILURE;
+    }
     // Two threads, as hashing has a pool of its own and a function serves one request at a time.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -36,7 +42,7 @@ where
         .map_err(|error| error.to_string())
         .and_then(|runtime| {
             runtime.block_on(async {
-                let routes = build(env).await.map_err(|error| error.to_string())?;
+                let routes = build(env).await.map_err(|error| chain(&error))?;
                 let service = routes.layer(from_fn(adapt));
                 lambda_http::run(service)
                     .await

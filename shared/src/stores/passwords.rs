@@ -6,7 +6,7 @@ use super::accounts::{pauses, wait};
 use super::tables::{PK, SK, credentials};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{AccountStore, StoreError, StoredPassword, number, text};
-use crate::auth::PasswordHash;
+use crate::auth::{PasswordHash, User};
 use crate::clock::Timestamp;
 use crate::ids::{SessionId, UserId};
 
@@ -16,8 +16,8 @@ pub enum PasswordChanged {
     Yes,
     /// Another change came first: the password that was checked is no longer the current one.
     Superseded,
-    /// The account is gone or was deactivated meanwhile.
-    NoSuchUser,
+    /// The account was deactivated, or the session ended, meanwhile.
+    NotSignedIn,
 }
 
 impl AccountStore {
@@ -33,8 +33,11 @@ impl AccountStore {
         const PASSWORD: usize = 0;
         for pause in std::iter::once(None).chain(pauses().map(Some)) {
             wait(pause).await;
-            let Some(user) = self.user(user).await?.filter(|user| user.is_active) else {
-                return Ok(PasswordChanged::NoSuchUser);
+            // A joint ending of sessions that came first has ended the caller's too; keeping it
+            // would bring it back.
+            let still_stands = |user: &User| user.is_active && user.sessions.admits(kept);
+            let Some(user) = self.user(user).await?.filter(still_stands) else {
+                return Ok(PasswordChanged::NotSignedIn);
             };
             let is_the_checked_one = "version = :version";
             let password = Update::builder()

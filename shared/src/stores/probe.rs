@@ -1,4 +1,4 @@
-//! Whether DynamoDB answers: one consistent read of an item that need not exist.
+//! Whether DynamoDB answers: one read of an item that need not exist.
 
 use std::time::Duration;
 

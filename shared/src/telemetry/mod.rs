@@ -9,13 +9,14 @@ mod json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::JsonFields;
 
+use crate::config::LogFilter;
+
 /// The target of the one event that a finished request leaves.
 pub(crate) const REQUEST_TARGET: &str = "turnpike::request";
 
-/// Starts logging. `filter` is `tracing` directives; ones that cannot be read mean `info`. A
-/// second call changes nothing.
-pub fn init(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging. A second call changes nothing.
+pub fn init(filter: &LogFilter) {
+    let filter = EnvFilter::new(filter.directives());
     // Fails only when logging was started before, by another test of the same process.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,8 +1,6 @@
 //! What surrounds a request: its id, its trace, its span, and the one line that it leaves in the
 //! log.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -16,7 +14,7 @@ use tracing::{Instrument, Span, field};
 use super::{problem, single_header};
 use crate::auth::one_time_token::random_bytes;
 use crate::clock::Clock;
-use crate::errors::Problem;
+use crate::errors::{Problem, chain};
 use crate::ids::{self, UserId};
 use crate::telemetry::REQUEST_TARGET;
 
@@ -144,17 +142,6 @@ fn log_failure(problem: &Problem) {
         Some(cause) => tracing::info!(code, cause = chain(cause.as_ref()), "request refused"),
         None => {}
     }
-}
-
-/// An error and its sources, outermost first.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }
 
 fn add_headers(headers: &mut HeaderMap, request_id: &str, trace: Option<&TraceParent>) {

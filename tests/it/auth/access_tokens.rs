@@ -113,7 +113,8 @@ async fn every_token_that_is_not_exactly_ours_is_401() {
     let n = URL_SAFE_NO_PAD.decode(jwk["n"].as_str().unwrap()).unwrap();
     let now = Clock::system().now().seconds();
     let kid = header["kid"].as_str().unwrap();
-    let stranger = SigningKeys::generate(StageAlgorithm::RS256, Clock::system().now()).unwrap();
+    let stranger =
+        SigningKeys::generate(StageAlgorithm::RS256, None, Clock::system().now()).unwrap();
     let stranger: Value =
         serde_json::from_str(secrecy::ExposeSecret::expose_secret(&stranger)).unwrap();
     let stranger = stranger["keys"][0]["private_key"]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Emulator;
-use crate::support::{PASSWORD, TestStack};
+use crate::support::{PASSWORD, TestStack, signing_keys};
 
 const NEW: &str = "quartz-lantern-orchid-3";
 
@@ -127,7 +127,11 @@ async fn the_system_function_answers_for_every_path_that_is_nobody_elses() {
 #[tokio::test]
 async fn a_function_that_is_misconfigured_does_not_serve() {
     let stack = TestStack::start().await;
+    let another_stages =
+        signing_keys().replacen('{', "{\"issuer\":\"https://api.example.com\",", 1);
     let cases = [
+        ("TURNPIKE_SIGNING_KEYS", another_stages.as_str()),
+        ("TURNPIKE_LOG", "nonsense=nonsense"),
         ("TURNPIKE_ENVIRONMENT", "production"),
         ("TURNPIKE_SIGNING_KEYS", "{}"),
         ("TURNPIKE_AUTH_SECRET", "short"),

@@ -139,7 +139,7 @@ async fn a_rotated_key_is_published_within_ten_minutes_and_an_outage_changes_not
     };
     let before = stack.register("ada@example.com").await;
     let mut document: Value = serde_json::from_str(signing_keys()).unwrap();
-    let new = signing_keys_document(Algorithm::RS256).unwrap();
+    let new = signing_keys_document(Algorithm::RS256, None).unwrap();
     let new: Value = serde_json::from_str(secrecy::ExposeSecret::expose_secret(&new)).unwrap();
     document["keys"]
         .as_array_mut()

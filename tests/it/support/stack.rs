@@ -20,7 +20,7 @@ use super::{Account, Call, PASSWORD};
 /// One set of keys for all stacks: making an RSA key takes longer than most tests.
 pub(crate) fn signing_keys() -> &'static str {
     static KEYS: LazyLock<String> = LazyLock::new(|| {
-        signing_keys_document(Algorithm::RS256)
+        signing_keys_document(Algorithm::RS256, None)
             .expect("keys are made")
             .expose_secret()
             .to_owned()

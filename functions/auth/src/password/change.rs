@@ -71,7 +71,7 @@ pub(crate) async fn change(
     {
         PasswordChanged::Yes => Ok(StatusCode::NO_CONTENT),
         PasswordChanged::Superseded => Err(wrong_password()),
-        PasswordChanged::NoSuchUser => Err(Problem::unauthenticated()),
+        PasswordChanged::NotSignedIn => Err(Problem::unauthenticated()),
     }
 }
 

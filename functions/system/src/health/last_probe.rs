@@ -1,12 +1,11 @@
 //! The last answer to whether DynamoDB is there, asked for anew when it is too old.
 
-use std::error::Error;
-use std::iter::successors;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::Mutex;
 use turnpike_shared::clock::{Clock, Timestamp};
+use turnpike_shared::errors::chain;
 use turnpike_shared::stores::{Probe, StoreError};
 use utoipa::ToSchema;
 
@@ -108,13 +107,4 @@ impl From<&StoreError> for ErrorKind {
             StoreError::Damaged(_) => Self::Damaged,
         }
     }
-}
-
-/// An error and its sources, outermost first.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let errors = successors(Some(error), |&error| error.source());
-    errors
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

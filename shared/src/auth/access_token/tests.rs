@@ -24,7 +24,11 @@ fn user() -> User {
 }
 
 fn keys(algorithm: Algorithm) -> SigningKeys {
-    SigningKeys::parse(&SigningKeys::generate(algorithm, T).unwrap(), algorithm).unwrap()
+    SigningKeys::parse(
+        &SigningKeys::generate(algorithm, None, T).unwrap(),
+        algorithm,
+    )
+    .unwrap()
 }
 
 #[test]

@@ -140,3 +140,24 @@ async fn of_simultaneous_changes_from_one_password_exactly_one_wins() {
         200
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_ended_meanwhile_is_not_brought_back() {
+    let stack = TestStack::start().await;
+    for round in 0..8 {
+        let email = format!("ada{round}@example.com");
+        let changing = stack.register(&email).await;
+        let ending = stack.login(&email).await;
+        let logout_all = stack
+            .post("/api/v1/auth/logout-all")
+            .bearer(&ending.access_token);
+
+        let change = change(&stack, &changing, PASSWORD, NEW);
+        let (changed, ended) = tokio::join!(change, logout_all.send());
+
+        if ended.status == 204 {
+            assert_eq!(stack.me_status(&changing.access_token).await, 401);
+            assert!(matches!(changed.status, 204 | 401), "{}", changed.text);
+        }
+    }
+}
