@@ -38,7 +38,7 @@ stage = case '$(STAGE)' in dev|staging|prod) ;; *) printf 'STAGE must be dev, st
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- Developing -------------------------------------------------------------------------------------------------------
 
@@ -90,7 +90,12 @@ test-unit: | need-rust ## Run the unit tests
 test-it: | need-rust ## Run the integration tests against the local stack
 	@$(call say,test-it: integration tests against the local stack)
 	cargo build --package turnpike-local --bin turnpike-local --locked
-	cargo test --package turnpike-tests --test it --locked -- --skip lambda::
+	cargo test --package turnpike-tests --test it --locked -- --skip lambda:: --skip deployed::
+
+.PHONY: test-url
+test-url: | need-rust ## Run the tests that fit any stage against one: make test-url URL=https://api.example.com
+	@[[ -n '$(URL)' ]] || { printf 'URL is missing: make test-url URL=https://api.example.com\n' >&2; exit 1; }
+	TURNPIKE_URL='$(URL)' cargo test --package turnpike-tests --test it --locked deployed::
 
 # `--profile lambda-test` is the release profile without the link-time optimisation that takes minutes. cargo-lambda
 # builds for this machine's processor, with the linker from .venv, against a glibc no newer than the Lambda runtime's. The
@@ -124,9 +129,16 @@ lint-openapi: $(venv)/.made $(node_modules)/.made ## Check the OpenAPI document:
 	'$(bin)/node' '$(node_modules)/node_modules/@stoplight/spectral-cli/dist/index.js' \
 		lint --ruleset infra/tools/spectral/ruleset.yaml --fail-severity=warn $(openapi)
 
+# What it measures and how, with the figures: docs/benchmarks.md.
 .PHONY: bench
-bench: $(venv)/.made | need-rust ## Measure start-up, sizes and throughput, and print them as a table
-	infra/bench/run.sh
+bench: $(venv)/.made | need-rust ## Measure start-up, sizes and throughput into docs/benchmarks.md
+	@infra/bench/run.sh
+
+# Apart from `make bench`, because it builds everything anew in a folder that it removes again.
+.PHONY: bench-first-answer
+bench-first-answer: | need-rust ## Measure the time from `make run` in a fresh clone to the first answer
+	@$(call need,curl,install curl)
+	@infra/bench/first-answer.sh
 
 # --- Deploying --------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ mod auth;
 mod configuration;
 mod conventions;
 mod denials;
+mod deployed;
 mod lambda;
 mod local;
 mod openapi;

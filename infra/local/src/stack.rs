@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use axum::Router;
@@ -107,20 +107,7 @@ impl Stack {
             .or("TURNPIKE_ENVIRONMENT", "development")
             .or("TURNPIKE_ISSUER", &base);
 
-        let embedded = match engine {
-            Engine::Embedded => Some(Embedded::start(data.as_deref()).await?),
-            Engine::At(_) | Engine::Aws => None,
-        };
-        let env = match (&embedded, &engine) {
-            (Some(embedded), _) => {
-                on_own_engine(env, &template, &embedded.endpoint, data.as_deref())?
-                    .or("TURNPIKE_MAIL", "mailbox")
-            }
-            (None, Engine::At(endpoint)) => {
-                on_own_engine(env, &template, endpoint, data.as_deref())?
-            }
-            (None, _) => on_aws(env).await?,
-        };
+        let (embedded, env) = open_engine(&engine, env, &template, data.as_deref()).await?;
         let stage = StageConfig::read(&env)?;
         let tables = Tables::read(&env)?;
         let dynamodb = DynamoDb::from_environment(&env)?;
@@ -188,6 +175,24 @@ impl Stack {
     }
 }
 
+/// Starts the engine if it is the stack's own, and puts what leads to it into the environment.
+async fn open_engine(
+    engine: &Engine,
+    env: Environment,
+    template: &Template,
+    data: Option<&Path>,
+) -> Result<(Option<Embedded>, Environment), StartError> {
+    Ok(match engine {
+        Engine::Embedded => {
+            let embedded = Embedded::start(data).await?;
+            let env = on_own_engine(env, template, &embedded.endpoint, data)?;
+            (Some(embedded), env.or("TURNPIKE_MAIL", "mailbox"))
+        }
+        Engine::At(endpoint) => (None, on_own_engine(env, template, endpoint, data)?),
+        Engine::Aws => (None, on_aws(env).await?),
+    })
+}
+
 /// Every function of the template, by its logical id.
 async fn functions(
     env: &Environment,
@@ -218,7 +223,7 @@ fn on_own_engine(
     env: Environment,
     template: &Template,
     endpoint: &str,
-    data: Option<&std::path::Path>,
+    data: Option<&Path>,
 ) -> Result<Environment, StartError> {
     let algorithm = match env.lookup("TURNPIKE_SIGNING_ALGORITHM") {
         Some("ES256") => Algorithm::ES256,

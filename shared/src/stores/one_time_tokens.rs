@@ -1,8 +1,9 @@
 //! One-time tokens, redeemed: of two uses at once exactly one wins.
 
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, TransactWriteItem, Update};
 
 use super::accounts::{pauses, wait};
+use super::passwords::SetBy;
 use super::tables::credentials::{self, OneTimeTokenItem};
 use super::tables::{PK, SK, identity};
 use super::transaction::{IntoWrite, NotWritten, transact};
@@ -46,10 +47,7 @@ impl AccountStore {
             .key(SK, text(identity::USER_SK))
             .update_expression("SET is_verified = :true, updated_at = :now ADD epoch :one")
             .condition_expression(is_active)
-            .expression_attribute_values(
-                ":true",
-                aws_sdk_dynamodb::types::AttributeValue::Bool(true),
-            )
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":now", number(now.millis()))
             .expression_attribute_values(":one", number(1))
             .into_write();
@@ -97,29 +95,12 @@ impl AccountStore {
             else {
                 return Ok(Redeemed::InvalidToken);
             };
-            let is_unchanged_since = "version = :version";
-            let password = Update::builder()
-                .table_name(&self.tables.credentials)
-                .key(PK, text(credentials::user_pk(user.id)))
-                .key(SK, text(credentials::PASSWORD_SK))
-                .update_expression(
-                    "SET #hash = :hash, version = version + :one, resets = resets + :one, \
-                     changed_at = :now",
-                )
-                .condition_expression(is_unchanged_since)
-                .expression_attribute_names("#hash", "hash")
-                .expression_attribute_values(":hash", text(hash.expose()))
-                .expression_attribute_values(":one", number(1))
-                .expression_attribute_values(":version", number(token.password_version))
-                .expression_attribute_values(":now", number(now.millis()))
-                .into_write();
+            let version = token.password_version;
+            let password = self.set_password(user.id, version, hash, SetBy::AReset, now);
             let claims = "is_verified = :true, epoch = epoch + :one";
             let sessions = self
                 .end_sessions_update(&user, None, now, Some(claims))
-                .expression_attribute_values(
-                    ":true",
-                    aws_sdk_dynamodb::types::AttributeValue::Bool(true),
-                )
+                .expression_attribute_values(":true", AttributeValue::Bool(true))
                 .expression_attribute_values(":one", number(1))
                 .into_write();
             match transact(&self.client, vec![self.spend(digest), password, sessions]).await {

@@ -1,6 +1,6 @@
 //! Passwords, changed and upgraded, never twice from one version.
 
-use aws_sdk_dynamodb::types::Update;
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
 use super::accounts::{pauses, wait};
 use super::tables::{PK, SK, credentials};
@@ -18,6 +18,13 @@ pub enum PasswordChanged {
     Superseded,
     /// The account was deactivated, or the session ended, meanwhile.
     NotSignedIn,
+}
+
+/// Who replaces a password: a reset voids every one-time token, a change only those of resets.
+#[derive(Clone, Copy)]
+pub(super) enum SetBy {
+    ItsOwner,
+    AReset,
 }
 
 impl AccountStore {
@@ -39,19 +46,7 @@ impl AccountStore {
             let Some(user) = self.user(user).await?.filter(still_stands) else {
                 return Ok(PasswordChanged::NotSignedIn);
             };
-            let is_the_checked_one = "version = :version";
-            let password = Update::builder()
-                .table_name(&self.tables.credentials)
-                .key(PK, text(credentials::user_pk(user.id)))
-                .key(SK, text(credentials::PASSWORD_SK))
-                .update_expression("SET #hash = :hash, version = version + :one, changed_at = :now")
-                .condition_expression(is_the_checked_one)
-                .expression_attribute_names("#hash", "hash")
-                .expression_attribute_values(":hash", text(hash.expose()))
-                .expression_attribute_values(":one", number(1))
-                .expression_attribute_values(":version", number(checked.version))
-                .expression_attribute_values(":now", number(now.millis()))
-                .into_write();
+            let password = self.set_password(user.id, checked.version, hash, SetBy::ItsOwner, now);
             let sessions = self
                 .end_sessions_update(&user, Some(kept), now, None)
                 .into_write();
@@ -65,5 +60,35 @@ impl AccountStore {
         Err(StoreError::Contended {
             operation: "change_password",
         })
+    }
+
+    /// The write that replaces the password of this `version`, and fails when it is another by
+    /// now.
+    pub(super) fn set_password(
+        &self,
+        user: UserId,
+        version: u64,
+        hash: &PasswordHash,
+        by: SetBy,
+        now: Timestamp,
+    ) -> TransactWriteItem {
+        let is_still_that_one = "version = :version";
+        let set = "SET #hash = :hash, changed_at = :now, version = version + :one";
+        let set = match by {
+            SetBy::ItsOwner => set.to_owned(),
+            SetBy::AReset => format!("{set}, resets = resets + :one"),
+        };
+        Update::builder()
+            .table_name(&self.tables.credentials)
+            .key(PK, text(credentials::user_pk(user)))
+            .key(SK, text(credentials::PASSWORD_SK))
+            .update_expression(set)
+            .condition_expression(is_still_that_one)
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":hash", text(hash.expose()))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":version", number(version))
+            .expression_attribute_values(":now", number(now.millis()))
+            .into_write()
     }
 }
