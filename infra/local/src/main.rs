@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use secrecy::ExposeSecret as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use turnpike_local::{Engine, Options, Stack, openapi, signing_keys_document};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
@@ -114,18 +115,34 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         hasher: PasswordHasher::new(),
     })
     .await?;
+    // Before anybody is told that it runs: from then on it may be told to end.
+    let interrupts = Interrupts::listen()?;
     greet(&stack, keeps_data);
-    interrupted().await?;
+    interrupts.received().await;
     stack.stop().await;
     Ok(())
 }
 
-/// Waits for Ctrl-C, or for the word of whoever runs this.
-async fn interrupted() -> std::io::Result<()> {
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt,
-        _ = terminated.recv() => Ok(()),
+/// The word to end: Ctrl-C, or SIGTERM from whoever runs this.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// Listens from now on.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn received(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
