@@ -44,7 +44,7 @@ help: ## List the targets
 
 .PHONY: run
 run: | need-rust ## Run everything on this machine; ARGS="--data DIR" keeps the data
-	cargo run --package turnpike-local -- $(ARGS)
+	cargo run --locked --package turnpike-local -- $(ARGS)
 
 .PHONY: openapi
 openapi: | need-rust ## Write functions/system/openapi.json from the code

@@ -76,7 +76,7 @@ fn a_request_path_never_scans() {
 
 #[test]
 fn every_file_says_what_it_owns_and_a_main_is_short() {
-    for (path, text) in [all_sources(), sources("tests/it/support")].concat() {
+    for (path, text) in [all_sources(), sources("tests/it")].concat() {
         assert!(
             text.starts_with("//!"),
             "{} opens without a word",

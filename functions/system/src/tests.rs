@@ -354,8 +354,8 @@ async fn unknown_paths_and_methods_are_problems() {
     assert_eq!(method.header(header::ALLOW), "GET,HEAD");
 }
 
-#[test]
-fn the_environment_decides_who_is_shown_the_details() {
+#[tokio::test]
+async fn the_environment_decides_who_is_shown_the_details() {
     let env = environment();
 
     let closed = App::from_environment(&env).unwrap();

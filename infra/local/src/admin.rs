@@ -36,7 +36,12 @@ pub(crate) async fn ensure(
         .map_err(|_| StartError::Admin("TURNPIKE_ADMIN_EMAIL is not an e-mail address".into()))?;
     let password = password
         .unwrap_or_else(|| SecretString::from(OneTimeToken::generate().expose()[..20].to_owned()));
-    if accounts.owner_of(&email.key()).await?.is_some() {
+    if let Some(owner) = accounts.owner_of(&email.key()).await? {
+        let user = accounts.user(owner).await?;
+        if !user.is_some_and(|user| user.roles.contains(&Role::Admin)) {
+            let problem = "the account with the address in TURNPIKE_ADMIN_EMAIL is no admin's";
+            return Err(StartError::Admin(problem.into()));
+        }
         return Ok(FirstAdmin {
             email: email.to_string(),
             password: None,

@@ -1,20 +1,17 @@
 //! The DynamoDB engine behind the stack: embedded, at an address, or AWS's own.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 use dynoxide::Database;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use turnpike_shared::errors::chain;
 use turnpike_shared::stores::{DynamoDb, client_of_engine};
 
 use crate::StartError;
@@ -49,18 +46,15 @@ impl FromStr for Engine {
     }
 }
 
-/// The embedded engine, served on a loopback port for the SDK.
+/// The embedded engine and the timer that removes what has expired.
 pub(crate) struct Embedded {
     pub(crate) database: Database,
-    pub(crate) endpoint: String,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<Result<(), String>>,
     sweeper: JoinHandle<()>,
 }
 
 impl Embedded {
     /// Opens the engine, in memory or on the folder `data`.
-    pub(crate) async fn start(data: Option<&Path>) -> Result<Self, StartError> {
+    pub(crate) fn open(data: Option<&Path>) -> Result<Self, StartError> {
         let database = match data {
             None => Database::memory(),
             Some(folder) => {
@@ -69,33 +63,15 @@ impl Embedded {
             }
         };
         let database = database.map_err(|error| StartError::Engine(error.to_string()))?;
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
-        let (stop, stopped) = oneshot::channel();
-        let shutdown = async move {
-            // Either the word to stop or the end of who could say it.
-            let _ = stopped.await;
-        };
-        let serving = dynoxide::server::serve_with_shutdown(listener, database.clone(), shutdown);
         Ok(Self {
             sweeper: tokio::spawn(sweep(database.clone())),
-            server: tokio::spawn(serving),
             database,
-            endpoint,
-            stop,
         })
     }
 
-    /// Lets running requests finish and closes the database.
-    pub(crate) async fn stop(self) {
+    /// Stops the timer; the database closes with its last user.
+    pub(crate) fn close(self) {
         self.sweeper.abort();
-        let _ = self.stop.send(());
-        if tokio::time::timeout(Duration::from_secs(2), self.server)
-            .await
-            .is_err()
-        {
-            tracing::warn!("the embedded engine did not stop in time");
-        }
     }
 }
 
@@ -119,8 +95,7 @@ pub(crate) async fn create_tables(
 ) -> Result<(), StartError> {
     let client = client_of_engine(dynamodb);
     let listed = client.list_tables().send().await;
-    let listed =
-        listed.map_err(|error| StartError::Engine(DisplayErrorContext(&error).to_string()))?;
+    let listed = listed.map_err(|error| StartError::Engine(chain(&error)))?;
     let is_missing = |table: &&Table| !listed.table_names().contains(&table.id);
     for table in template.tables.iter().filter(is_missing) {
         create_table(&client, table).await?;
@@ -159,7 +134,7 @@ async fn create_table(client: &Client, table: &Table) -> Result<(), StartError> 
         request = request.set_stream_specification(stream.ok());
     }
     let created = request.send().await;
-    created.map_err(|error| StartError::Engine(DisplayErrorContext(&error).to_string()))?;
+    created.map_err(|error| StartError::Engine(chain(&error)))?;
     if let Some(attribute) = &table.ttl_attribute {
         let ttl = TimeToLiveSpecification::builder()
             .attribute_name(attribute)
@@ -167,7 +142,7 @@ async fn create_table(client: &Client, table: &Table) -> Result<(), StartError> 
             .build();
         let update = client.update_time_to_live().table_name(&table.id);
         let update = update.set_time_to_live_specification(ttl.ok()).send().await;
-        update.map_err(|error| StartError::Engine(DisplayErrorContext(&error).to_string()))?;
+        update.map_err(|error| StartError::Engine(chain(&error)))?;
     }
     Ok(())
 }

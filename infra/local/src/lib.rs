@@ -5,6 +5,7 @@
 //! engine that the same SDK client talks to over the loopback interface.
 
 mod admin;
+mod connector;
 mod engine;
 mod gateway;
 mod keys;

@@ -55,7 +55,11 @@ async fn list_mails(
 /// A name that somebody else's DNS points here, or a page of another origin, could read the mails
 /// with a visitor's browser otherwise.
 async fn only_from_here(State(addr): State<SocketAddr>, request: Request, next: Next) -> Response {
-    let names = [addr.to_string(), format!("localhost:{}", addr.port())];
+    let mut names = vec![addr.to_string(), format!("localhost:{}", addr.port())];
+    if addr.port() == 80 {
+        // Which clients leave out.
+        names.extend([addr.ip().to_string(), "localhost".to_owned()]);
+    }
     let headers = request.headers();
     let is_for_us =
         single_header(headers, &HOST).is_some_and(|host| names.iter().any(|n| n == host));

@@ -2,7 +2,11 @@
 //! it where everybody on this machine can read it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dynoxide::Database;
@@ -12,9 +16,10 @@ use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::actions::list_streams::ListStreamsRequest;
 use tokio::sync::Mutex;
 use turnpike_shared::clock::Clock;
+use turnpike_shared::errors::chain;
 use turnpike_shared::ids::EventId;
 use turnpike_shared::mail::{self, Mail};
-use turnpike_shared::stores::{AccountStore, StoreError, event_of_outbox_key};
+use turnpike_shared::stores::{AccountStore, PreparedMail, StoreError, event_of_outbox_key};
 
 const POLL: Duration = Duration::from_millis(500);
 /// Mails are for looking at; the oldest go.
@@ -28,40 +33,47 @@ struct Inner {
     accounts: AccountStore,
     app_url: String,
     clock: Clock,
+    file: Option<PathBuf>,
     stream: Mutex<Stream>,
     mails: std::sync::Mutex<Vec<Mail>>,
 }
 
 /// Why mails could not be made just now.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum MailboxError {
+pub enum MailboxError {
     #[error("the stream of the identity table cannot be read: {0}")]
     Stream(String),
     #[error("a mail could not be made")]
     Store(#[from] StoreError),
+    #[error("the file of mails cannot be used")]
+    File(#[from] std::io::Error),
 }
 
 impl Mailbox {
-    pub(crate) fn new(
+    /// A mailbox for the outbox of `identity_table`; with `data` it keeps its mails in that folder.
+    pub(crate) fn open(
         accounts: AccountStore,
         database: Database,
         identity_table: String,
         app_url: String,
         clock: Clock,
-    ) -> Self {
-        let stream = Mutex::new(Stream {
+        data: Option<&Path>,
+    ) -> Result<Self, MailboxError> {
+        let stream = Stream {
             database,
             table: identity_table,
             iterators: HashMap::new(),
-        });
-        let mails = std::sync::Mutex::default();
-        Self(Arc::new(Inner {
+        };
+        let file = data.map(|folder| folder.join("mails.jsonl"));
+        let mails = file.as_deref().map(carried_before).transpose()?;
+        Ok(Self(Arc::new(Inner {
             accounts,
             app_url,
             clock,
-            stream,
-            mails,
-        }))
+            file,
+            stream: Mutex::new(stream),
+            mails: std::sync::Mutex::new(mails.unwrap_or_default()),
+        })))
     }
 
     /// Delivers what the outbox holds now, and answers with the mails to `to`, newest first.
@@ -73,11 +85,7 @@ impl Mailbox {
                 .as_ref()
                 .is_none_or(|to| mail.to.as_str().to_lowercase() == *to)
         };
-        let mails = self
-            .0
-            .mails
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mails = self.0.mails.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(mails.iter().rev().filter(is_wanted).cloned().collect())
     }
 
@@ -87,7 +95,10 @@ impl Mailbox {
         loop {
             ticks.tick().await;
             if let Err(error) = self.deliver().await {
-                tracing::warn!(cause = %error, "mails were not delivered; they are tried again");
+                tracing::warn!(
+                    cause = chain(&error),
+                    "mails were not delivered; they are tried again"
+                );
             }
         }
     }
@@ -99,7 +110,13 @@ impl Mailbox {
         for shard in shards {
             let (records, next) = stream.read(&shard)?;
             for event in records.iter().filter_map(inserted_event) {
-                self.deliver_event(event).await?;
+                match self.deliver_event(event).await {
+                    // One event that can never be carried out must not hold up the others.
+                    Err(MailboxError::Store(error)) if !error.is_transient() => {
+                        tracing::error!(%event, cause = chain(&error), "a mail was given up");
+                    }
+                    outcome => outcome?,
+                }
             }
             // Only now: a failure on the way leaves the records to be read again.
             stream.iterators.insert(shard, next);
@@ -113,31 +130,55 @@ impl Mailbox {
             accounts,
             app_url,
             clock,
-            mails,
             ..
         } = &*self.0;
-        let Some(event) = accounts.mail_event(id).await? else {
+        let Some(event) = accounts.mail_event(id, clock.now()).await? else {
             return Ok(());
         };
         if let Some(prepared) = accounts.prepare_mail(&event, clock.now()).await? {
-            let mail = mail::compose(
-                prepared.purpose,
-                prepared.to,
-                &prepared.token,
-                app_url,
-                clock.now(),
-            );
-            let mut mails = mails
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            if mails.len() == MAX_MAILS {
-                mails.remove(0);
-            }
-            mails.push(mail);
+            let PreparedMail { to, purpose, token } = prepared;
+            let mail = mail::compose(purpose, to, &token, app_url, clock.now());
+            self.put(mail)?;
         }
         accounts.mail_sent(id).await?;
         Ok(())
     }
+
+    /// Puts a mail into the box, and into its file if there is one.
+    fn put(&self, mail: Mail) -> Result<(), MailboxError> {
+        let mut mails = self.0.mails.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &self.0.file {
+            let line = serde_json::to_string(&mail).map_err(std::io::Error::other)?;
+            let mut file = private_file(file)?;
+            file.write_all(format!("{line}\n").as_bytes())?;
+        }
+        if mails.len() == MAX_MAILS {
+            mails.remove(0);
+        }
+        mails.push(mail);
+        Ok(())
+    }
+}
+
+/// Opens a file to append to, for its owner's eyes only.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true).mode(0o600).open(path)
+}
+
+/// The mails that were carried before. A line that a crash cut off was not acknowledged: its event
+/// is still in the outbox.
+fn carried_before(file: &Path) -> Result<Vec<Mail>, MailboxError> {
+    let text = match std::fs::read_to_string(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        text => text?,
+    };
+    let mails: Vec<Mail> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let oldest = mails.len().saturating_sub(MAX_MAILS);
+    Ok(mails[oldest..].to_vec())
 }
 
 fn inserted_event(record: &Record) -> Option<EventId> {

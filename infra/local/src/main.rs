@@ -11,6 +11,7 @@ use turnpike_local::{Engine, Options, Stack, openapi, signing_keys_document};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, Environment};
+use turnpike_shared::errors::chain;
 use turnpike_shared::telemetry;
 
 /// Runs Turnpike on this machine: every function, DynamoDB and a mailbox in one process.
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "this is a command-line program")]
             {
-                eprintln!("turnpike-local: {error}");
+                eprintln!("turnpike-local: {}", chain(error.as_ref()));
             }
             ExitCode::FAILURE
         }

@@ -163,7 +163,7 @@ fn general_problems(operation: &Value) -> BTreeSet<&'static str> {
     }
     if operation["security"]
         .as_array()
-        .is_some_and(|needs| needs.iter().any(|need| need != &json!({})))
+        .is_some_and(|needs| needs.iter().all(|need| need != &json!({})))
     {
         codes.extend([
             ProblemCode::AmbiguousCredentials,

@@ -1,8 +1,10 @@
 //! The stack, started and stopped.
 
 use std::collections::HashMap;
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_credential_types::provider::ProvideCredentials as _;
@@ -17,11 +19,12 @@ use turnpike_shared::stores::{AccountStore, DynamoDb, Probe, StoreError, https_c
 use turnpike_system::DetailsAccess;
 
 use crate::admin::{self, FirstAdmin};
+use crate::connector;
 use crate::engine::{self, Embedded, Engine};
 use crate::gateway::Gateway;
 use crate::keys::StackKeys;
 use crate::local_routes;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, MailboxError};
 use crate::template::{Template, TemplateError};
 
 /// How a stack is to be started.
@@ -55,12 +58,16 @@ pub enum StartError {
     #[error("--dynamodb aws: {0}")]
     Aws(String),
     #[error(transparent)]
+    Mailbox(#[from] MailboxError),
+    #[error("{0} is in use by another process")]
+    InUse(PathBuf),
+    #[error(transparent)]
     Template(#[from] TemplateError),
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("the function auth: {0}")]
+    #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
-    #[error("the database: {0}")]
+    #[error("the database does not do as it should")]
     Store(#[from] StoreError),
 }
 
@@ -74,9 +81,11 @@ pub struct Stack {
     pub admin: Option<FirstAdmin>,
     /// Where mails can be read, where that is safe: on a loopback address.
     pub mailbox: Option<String>,
-    /// Where the embedded engine can be reached.
-    pub engine_endpoint: Option<String>,
+    /// The embedded engine, for whoever wants to look past the functions.
+    pub database: Option<dynoxide::Database>,
     embedded: Option<Embedded>,
+    /// Held as long as the stack runs.
+    _lock: Option<File>,
     mailer: Option<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
@@ -94,10 +103,7 @@ impl Stack {
             clock,
             hasher,
         } = options;
-        if let Some(folder) = &data {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| StartError::Data(folder.clone(), error))?;
-        }
+        let lock = data.as_deref().map(own_folder).transpose()?;
         let listener = TcpListener::bind(addr)
             .await
             .map_err(|error| StartError::Listen(addr, error))?;
@@ -110,7 +116,13 @@ impl Stack {
         let (embedded, env) = open_engine(&engine, env, &template, data.as_deref()).await?;
         let stage = StageConfig::read(&env)?;
         let tables = Tables::read(&env)?;
-        let dynamodb = DynamoDb::from_environment(&env)?;
+        let dynamodb = match &embedded {
+            Some(embedded) => {
+                let client = connector::http_client(embedded.database.clone());
+                DynamoDb::through(client, &env)?
+            }
+            None => DynamoDb::from_environment(&env)?,
+        };
         if engine != Engine::Aws {
             engine::create_tables(&dynamodb, &template).await?;
         }
@@ -120,13 +132,14 @@ impl Stack {
             None => None,
         };
         let mailbox = match &embedded {
-            Some(embedded) => Some(Mailbox::new(
+            Some(embedded) => Some(Mailbox::open(
                 accounts,
                 embedded.database.clone(),
                 tables.identity.clone(),
                 config::app_url(&env, &stage)?,
                 clock.clone(),
-            )),
+                data.as_deref(),
+            )?),
             None => None,
         };
         let local = mailbox
@@ -151,8 +164,9 @@ impl Stack {
             base,
             admin,
             mailbox: mailbox_url,
-            engine_endpoint: embedded.as_ref().map(|embedded| embedded.endpoint.clone()),
+            database: embedded.as_ref().map(|embedded| embedded.database.clone()),
             embedded,
+            _lock: lock,
             mailer: mailbox.map(|mailbox| tokio::spawn(mailbox.run())),
             stop,
             server: tokio::spawn(serving.into_future()),
@@ -170,12 +184,30 @@ impl Stack {
             tracing::warn!("requests were still running when the stack stopped");
         }
         if let Some(embedded) = self.embedded {
-            embedded.stop().await;
+            embedded.close();
         }
     }
 }
 
-/// Starts the engine if it is the stack's own, and puts what leads to it into the environment.
+/// Makes the folder of the data, for its owner's eyes only, and takes it for this process alone:
+/// two would hand on each other's mails and keys.
+fn own_folder(folder: &Path) -> Result<File, StartError> {
+    let failed = |error: io::Error| StartError::Data(folder.to_owned(), error);
+    let mut builder = DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(failed)?;
+    let lock = File::create(folder.join("lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Opens the engine if it is the stack's own, and completes the environment for it.
 async fn open_engine(
     engine: &Engine,
     env: Environment,
@@ -184,11 +216,16 @@ async fn open_engine(
 ) -> Result<(Option<Embedded>, Environment), StartError> {
     Ok(match engine {
         Engine::Embedded => {
-            let embedded = Embedded::start(data).await?;
-            let env = on_own_engine(env, template, &embedded.endpoint, data)?;
-            (Some(embedded), env.or("TURNPIKE_MAIL", "mailbox"))
+            let env = on_own_engine(env, template, data)?;
+            (
+                Some(Embedded::open(data)?),
+                env.or("TURNPIKE_MAIL", "mailbox"),
+            )
         }
-        Engine::At(endpoint) => (None, on_own_engine(env, template, endpoint, data)?),
+        Engine::At(endpoint) => {
+            let env = on_own_engine(env, template, data)?;
+            (None, env.with("AWS_ENDPOINT_URL_DYNAMODB", endpoint))
+        }
         Engine::Aws => (None, on_aws(env).await?),
     })
 }
@@ -222,7 +259,6 @@ async fn functions(
 fn on_own_engine(
     env: Environment,
     template: &Template,
-    endpoint: &str,
     data: Option<&Path>,
 ) -> Result<Environment, StartError> {
     let algorithm = match env.lookup("TURNPIKE_SIGNING_ALGORITHM") {
@@ -231,7 +267,6 @@ fn on_own_engine(
     };
     let keys = StackKeys::load(data, algorithm)?;
     let mut env = env
-        .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
         .or("AWS_REGION", "us-east-1")
         .or("AWS_ACCESS_KEY_ID", "local")
         .or("AWS_SECRET_ACCESS_KEY", "local");

@@ -213,11 +213,33 @@ pub fn security_contact(env: &Environment, stage: &StageConfig) -> Result<String
     }
 }
 
+/// Crates that log whole requests when they are asked for more than `info`: password hashes,
+/// addresses, keys.
+const LOGS_BODIES: [&str; 9] = [
+    "aws_config",
+    "aws_runtime",
+    "aws_sdk_dynamodb",
+    "aws_sdk_secretsmanager",
+    "aws_smithy_http_client",
+    "aws_smithy_runtime",
+    "hyper",
+    "lambda_http",
+    "lambda_runtime",
+];
+
 /// What the log shows.
 pub fn log_filter(env: &Environment) -> Result<LogFilter, ConfigError> {
     let directives = env.get(&variables::LOG).unwrap_or("info");
+    if LOGS_BODIES.iter().any(|target| directives.contains(target)) {
+        return Err(variables::LOG.error("it names a crate whose log would hold secrets"));
+    }
     match EnvFilter::try_new(directives) {
-        Ok(_) => Ok(LogFilter(directives.to_owned())),
+        Ok(_) => {
+            let capped = LOGS_BODIES.iter().map(|target| format!(",{target}=info"));
+            Ok(LogFilter(
+                directives.to_owned() + &capped.collect::<String>(),
+            ))
+        }
         Err(error) => Err(variables::LOG.error(format!("it cannot be read: {error}"))),
     }
 }
@@ -313,6 +335,7 @@ mod tests {
         MailTransport::read(env, stage.stage)?;
         security_contact(env, &stage)?;
         panic_path(env, stage.stage)?;
+        log_filter(env)?;
         Ok(())
     }
 
@@ -343,6 +366,8 @@ mod tests {
             ("TURNPIKE_MAIL", "pigeon"),
             ("TURNPIKE_SECURITY_CONTACT", "security@example.com"),
             ("TURNPIKE_TEST_PANIC_PATH", "/health"),
+            ("TURNPIKE_LOG", "nonsense=nonsense"),
+            ("TURNPIKE_LOG", "aws_smithy_runtime=trace"),
         ];
 
         for (variable, value) in cases {

@@ -24,10 +24,10 @@ pub enum MailEvent {
 pub const MAILS_PER_HOUR: usize = 3;
 
 /// A mail, ready to be carried.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Mail {
     pub to: EmailAddress,
-    pub subject: &'static str,
+    pub subject: String,
     pub text: String,
     pub html: String,
     pub sent_at: Timestamp,
@@ -64,7 +64,7 @@ pub fn compose(
     };
     Mail {
         to,
-        subject,
+        subject: subject.to_owned(),
         text: fill(text, &link),
         html: fill(html, &escape_attribute(&link)),
         sent_at: now,

@@ -34,25 +34,33 @@ impl DynamoDb {
     /// credentials that Lambda puts there. (`docs/decisions/0003-plain-credentials.md` says why
     /// it does without a chain of providers.)
     pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        let endpoint = config::dynamodb_endpoint(env);
+        Self::new(http_client_for(endpoint), endpoint, env)
+    }
+
+    /// A client that sends its requests through `http_client`, whatever their address.
+    pub fn through(http_client: SharedHttpClient, env: &Environment) -> Result<Self, ConfigError> {
+        Self::new(http_client, None, env)
+    }
+
+    fn new(
+        http_client: SharedHttpClient,
+        endpoint: Option<&str>,
+        env: &Environment,
+    ) -> Result<Self, ConfigError> {
         let (key_id, secret, session) = config::aws_credentials(env)?;
         let session = session.map(|token| token.expose_secret().to_owned());
         let credentials =
             Credentials::new(key_id, secret.expose_secret(), session, None, "environment");
-        let region = Region::new(config::aws_region(env)?.to_owned());
-        let endpoint = config::dynamodb_endpoint(env);
-        Ok(Self::new(region, credentials, endpoint))
-    }
-
-    fn new(region: Region, credentials: Credentials, endpoint: Option<&str>) -> Self {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(region)
+            .region(Region::new(config::aws_region(env)?.to_owned()))
             .credentials_provider(credentials)
-            .http_client(http_client_for(endpoint))
+            .http_client(http_client)
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
             .timeout_config(timeouts());
         config.set_endpoint_url(endpoint.map(str::to_owned));
-        Self(Client::from_conf(config.build()))
+        Ok(Self(Client::from_conf(config.build())))
     }
 
     pub(super) fn client(&self) -> Client {

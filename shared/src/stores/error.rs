@@ -43,6 +43,14 @@ const TRANSIENT: &[&str] = &[
 ];
 
 impl StoreError {
+    /// Whether the same call may well succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Contended { .. } => true,
+            Self::Refused { .. } | Self::Damaged(_) => false,
+        }
+    }
+
     pub(super) fn from_sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -71,11 +79,10 @@ impl StoreError {
 
 impl From<StoreError> for crate::errors::Problem {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable { .. } | StoreError::Contended { .. } => {
-                Self::unavailable(error)
-            }
-            StoreError::Refused { .. } | StoreError::Damaged(_) => Self::internal(error),
+        if error.is_transient() {
+            Self::unavailable(error)
+        } else {
+            Self::internal(error)
         }
     }
 }

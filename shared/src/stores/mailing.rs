@@ -130,12 +130,17 @@ impl AccountStore {
     }
 
     /// The event with this id, if it is still to be carried out.
-    pub async fn mail_event(&self, id: EventId) -> Result<Option<MailEvent>, StoreError> {
+    pub async fn mail_event(
+        &self,
+        id: EventId,
+        now: Timestamp,
+    ) -> Result<Option<MailEvent>, StoreError> {
         let pk = identity::outbox_pk(id);
         let item: Option<OutboxItem> = self
             .get(&self.tables.identity, pk, identity::EVENT_SK)
             .await?;
-        Ok(item.map(|item| item.mail))
+        let is_due = |item: &OutboxItem| now.seconds() < item.ttl;
+        Ok(item.filter(is_due).map(|item| item.mail))
     }
 
     /// Makes the token for an event's mail. `None` when there is nobody to write to: no such

@@ -37,13 +37,13 @@ impl From<NotWritten> for StoreError {
     }
 }
 
-/// Up to eight more tries, from 10 ms with full jitter: writers that meet on an item pass it one
-/// after the other.
+/// Up to twelve more tries over some two seconds, from 10 ms with full jitter: writers that meet
+/// on an item pass it one after the other.
 pub(super) fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(10))
-        .with_max_delay(Duration::from_millis(160))
-        .with_max_times(8)
+        .with_max_delay(Duration::from_millis(320))
+        .with_max_times(12)
         .with_jitter()
 }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::params::field_error_of;
 use super::single_header;
 use super::strict_json::StrictValue;
-use crate::errors::{Problem, ProblemCode};
+use crate::errors::{FieldError, Problem, ProblemCode};
 
 /// The largest body of an ordinary route, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -50,6 +50,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })?;
     let StrictValue(value) = serde_json::from_str(text)
         .map_err(|error| malformed(format!("The body is not well-formed JSON: {error}.")))?;
+    if !value.is_object() {
+        // serde would read a struct from a list too, member by member.
+        let error = FieldError::new("", "wrong-type", "The body is to be an object.");
+        return Err(Problem::validation(vec![error]));
+    }
     serde_path_to_error::deserialize(value)
         .map_err(|error| Problem::validation(vec![field_error_of(&error)]))
 }

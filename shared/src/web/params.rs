@@ -56,10 +56,11 @@ pub(super) fn field_error_of<E: Display>(error: &serde_path_to_error::Error<E>) 
         FieldError::new(at(named), "invalid", "The field is given more than once.")
     } else {
         let field = if path == "." { "" } else { &path };
+        // serde's own text would show the value, which may be a secret, and names of the code.
         FieldError::new(
             field,
             "wrong-type",
-            format!("The value does not fit: {message}."),
+            "The value is of another type than the field.",
         )
     }
 }

@@ -76,6 +76,7 @@ async fn an_imported_bcrypt_password_signs_in_and_is_replaced_by_argon2id() {
     let stored = async || {
         let answer = stack
             .dynamodb()
+            .await
             .get_item()
             .table_name("CredentialsTable")
             .key("pk", AttributeValue::S(format!("USER#{}", account.id)))
@@ -89,6 +90,7 @@ async fn an_imported_bcrypt_password_signs_in_and_is_replaced_by_argon2id() {
     item.insert("hash".into(), AttributeValue::S(imported));
     stack
         .dynamodb()
+        .await
         .put_item()
         .table_name("CredentialsTable")
         .set_item(Some(item))

@@ -1,3 +1,5 @@
+//! `/api/v1/auth`
+
 mod access_tokens;
 mod login;
 mod logout;

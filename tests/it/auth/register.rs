@@ -102,8 +102,9 @@ async fn a_registration_that_was_refused_leaves_nothing_behind() {
     let stack = TestStack::start().await;
     stack.register("ada@example.com").await;
     let count = async || {
+        let client = stack.dynamodb().await;
         let tables = ["CredentialsTable", "IdentityTable"];
-        let scans = tables.map(|table| stack.dynamodb().scan().table_name(table).send());
+        let scans = tables.map(|table| client.scan().table_name(table).send());
         let answers = join_all(scans).await;
         answers
             .into_iter()
@@ -177,6 +178,14 @@ async fn every_field_that_is_wrong_is_named() {
                 ("full_name", "too-short"),
                 ("password", "too-guessable"),
             ],
+        ),
+        (
+            json!(["a@example.com", PASSWORD, null]),
+            vec![("", "wrong-type")],
+        ),
+        (
+            json!({"email": format!("{}@{}.com", "\u{fdfa}".repeat(21), "\u{fdfa}".repeat(15)), "password": PASSWORD}),
+            vec![("email", "invalid")],
         ),
         (json!([]), vec![("", "wrong-type")]),
         (json!("ada"), vec![("", "wrong-type")]),

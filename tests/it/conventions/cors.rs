@@ -91,3 +91,18 @@ async fn without_configured_origins_no_page_may_call() {
     assert_eq!(preflight.header("access-control-allow-origin"), "");
     preflight.assert_problem(405, "method-not-allowed");
 }
+
+#[tokio::test]
+async fn options_without_a_preflight_is_a_method_like_any_other() {
+    let stack = stack().await;
+
+    let route = stack
+        .call(Method::OPTIONS, "/api/v1/auth/login")
+        .send()
+        .await;
+    let nowhere = stack.call(Method::OPTIONS, "/nowhere").send().await;
+
+    route.assert_problem(405, "method-not-allowed");
+    assert_eq!(route.header("allow"), "POST");
+    nowhere.assert_problem(404, "not-found");
+}

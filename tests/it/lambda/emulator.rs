@@ -59,11 +59,7 @@ impl Emulator {
             bootstrap.display()
         );
         let (invoke, runtime) = (free_port(), free_port());
-        let engine = stack
-            .stack
-            .engine_endpoint
-            .as_deref()
-            .expect("the engine is embedded");
+        let engine = stack.engine_endpoint().await;
         let process = Command::new(tool("TURNPIKE_RIE"))
             .args([
                 "--runtime-interface-emulator-address",

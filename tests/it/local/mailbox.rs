@@ -1,6 +1,11 @@
 //! `GET /_local/mail`
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use reqwest::Method;
+use turnpike_shared::clock::Clock;
+use turnpike_shared::ids::EventId;
 
 use crate::support::TestStack;
 
@@ -53,4 +58,32 @@ async fn a_name_that_was_pointed_here_and_a_page_of_another_origin_see_nothing()
             .await;
         assert_eq!(answer.status, 200, "{name}: {value}");
     }
+}
+
+#[tokio::test]
+async fn an_event_that_can_never_be_carried_out_does_not_hold_up_the_others() {
+    let stack = TestStack::start().await;
+    let id = EventId::new(Clock::system().now());
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let number = |number: &str| AttributeValue::N(number.to_owned());
+    let mail = HashMap::from([
+        ("kind".to_owned(), text("reset-password")),
+        ("email".to_owned(), text("not an address")),
+    ]);
+    let poison = stack
+        .dynamodb()
+        .await
+        .put_item()
+        .table_name("IdentityTable")
+        .item("pk", text(&format!("OUTBOX#{id}")))
+        .item("sk", text("EVENT"))
+        .item("id", text(&id.to_string()))
+        .item("mail", AttributeValue::M(mail))
+        .item("created_at", number("0"))
+        .item("ttl", number("9999999999"));
+    poison.send().await.unwrap();
+
+    stack.register("ada@example.com").await;
+
+    assert_eq!(stack.mails("ada@example.com").await.len(), 1);
 }

@@ -153,6 +153,13 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
         accounts.push((body, answer));
     }
 
+    let mails = async |base: &str| {
+        let answer = reqwest::get(format!("{base}/_local/mail")).await.unwrap();
+        let body: Value = answer.json().await.unwrap();
+        body["items"].as_array().unwrap().len()
+    };
+    assert_eq!(mails(&program.base).await, 5);
+
     program.signal("-KILL");
     program.child.wait().await.unwrap();
     let again = Program::start(&["--data", data], None).await;
@@ -166,6 +173,7 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
             "the keys are kept too"
         );
     }
+    assert_eq!(mails(&again.base).await, 5);
     assert_eq!(
         again.printed_after("password"),
         "as it was set when the account was made"
@@ -188,11 +196,16 @@ async fn an_interrupt_ends_it_cleanly() {
 async fn a_start_that_cannot_be_is_explained_in_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let _first = Program::start(&["--data", data], None).await;
     let free = "127.0.0.1:0";
     let weak = ("TURNPIKE_ADMIN_PASSWORD", "password123");
     let arguments = [
         (taken.as_str(), vec![], "cannot listen on"),
         (free, vec!["--data", "/proc/nowhere"], "/proc/nowhere"),
+        (free, vec!["--data", data], "is in use by another process"),
+        (free, vec!["--dynamodb", "http://127.0.0.1:1"], "refused"),
         (
             free,
             vec!["--dynamodb", "redis://x"],

@@ -15,6 +15,9 @@ use turnpike_shared::clock::Clock;
 use turnpike_shared::config::Environment;
 use turnpike_shared::stores::{DynamoDb, client_of_engine};
 
+use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
+
 use super::{Account, Call, PASSWORD};
 
 /// One set of keys for all stacks: making an RSA key takes longer than most tests.
@@ -32,6 +35,7 @@ pub(crate) struct TestStack {
     pub(crate) base: String,
     pub(crate) hasher: PasswordHasher,
     pub(crate) stack: Stack,
+    engine_endpoint: OnceCell<String>,
     client: reqwest::Client,
     clock_shift: Arc<AtomicI64>,
 }
@@ -67,6 +71,7 @@ impl TestStack {
             base: stack.base.clone(),
             hasher,
             stack,
+            engine_endpoint: OnceCell::new(),
             client: client(),
             clock_shift,
         }
@@ -150,16 +155,27 @@ impl TestStack {
             .to_owned()
     }
 
+    /// Where the embedded engine can be reached, from the first call on.
+    pub(crate) async fn engine_endpoint(&self) -> &str {
+        let serve = async || {
+            let database = self.stack.database.clone().expect("the engine is embedded");
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let endpoint = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(dynoxide::server::serve_on(listener, database));
+            endpoint
+        };
+        self.engine_endpoint.get_or_init(serve).await
+    }
+
     /// The embedded engine, seen past the functions.
-    pub(crate) fn dynamodb(&self) -> Client {
-        let endpoint = self.stack.engine_endpoint.as_deref();
-        client_at(endpoint.expect("the engine is embedded"))
+    pub(crate) async fn dynamodb(&self) -> Client {
+        client_at(self.engine_endpoint().await)
     }
 
     /// Deactivates a user, as an admin would.
     pub(crate) async fn deactivate(&self, user_id: &str) {
         let inactive = AttributeValue::Bool(false);
-        set_user_attribute(&self.dynamodb(), user_id, "is_active", inactive).await;
+        set_user_attribute(&self.dynamodb().await, user_id, "is_active", inactive).await;
     }
 
     /// Deactivates a user in an engine of the test's own.
@@ -169,7 +185,7 @@ impl TestStack {
     }
 
     pub(crate) async fn set_user_attribute(&self, user: &str, name: &str, value: AttributeValue) {
-        set_user_attribute(&self.dynamodb(), user, name, value).await;
+        set_user_attribute(&self.dynamodb().await, user, name, value).await;
     }
 }
 

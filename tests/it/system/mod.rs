@@ -1,3 +1,5 @@
+//! The paths at the root
+
 mod docs;
 mod health;
 mod index;

@@ -1,3 +1,5 @@
+//! `/.well-known`
+
 mod jwks;
 mod openid_configuration;
 mod security_txt;

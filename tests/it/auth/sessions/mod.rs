@@ -1,2 +1,4 @@
+//! `/api/v1/auth/sessions`
+
 mod end;
 mod list;

@@ -1,2 +1,4 @@
+//! `/api/v1/auth/verify-email`
+
 mod confirm;
 mod request;
