@@ -2,7 +2,7 @@
 //!
 //! Tables and routes are read from the template, so the stack cannot drift from what is deployed.
 //! The functions are the same routers that the Lambda binaries serve; DynamoDB is an embedded
-//! engine that the same SDK client talks to over the loopback interface.
+//! engine that the same SDK client talks to, without a port.
 
 mod admin;
 mod connector;
