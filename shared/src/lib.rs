@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod errors;
 pub mod ids;
+pub mod limits;
 pub mod mail;
 pub mod runtime;
 pub mod stores;

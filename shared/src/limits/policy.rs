@@ -1,0 +1,1 @@
+//! The policy: tiers, classes and upstreams, as their owner writes them down.
