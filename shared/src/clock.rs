@@ -97,6 +97,11 @@ impl Clock {
         }
     }
 
+    /// Whether a test moves this clock, so that no other clock may be asked instead.
+    pub fn is_shifted(&self) -> bool {
+        self.shift_millis.is_some()
+    }
+
     pub fn now(&self) -> Timestamp {
         #[expect(clippy::disallowed_methods, reason = "this is the home of the clock")]
         let since_epoch = std::time::SystemTime::now()

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::User;
-use super::access_token::ACCESS_TOKEN_LIFETIME;
 use super::one_time_token::random_bytes;
 use crate::clock::Timestamp;
 use crate::ids::{SessionId, UserId};
@@ -54,11 +52,11 @@ pub enum RefreshDecision {
 }
 
 impl Session {
-    /// A session that begins now: with a time in its id that no ending of earlier ones covers.
-    pub fn begin(user: &User, origin: &SessionOrigin, now: Timestamp) -> Self {
+    /// A session that begins now.
+    pub fn begin(user: UserId, origin: &SessionOrigin, now: Timestamp) -> Self {
         Self {
-            id: SessionId::new(user.sessions.next_session_at(now)),
-            user: user.id,
+            id: SessionId::new(now),
+            user,
             created_at: now,
             rotated_at: now,
             generation: 1,
@@ -77,12 +75,6 @@ impl Session {
     /// Whether it can still be refreshed.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.refreshable_until()
-    }
-
-    /// Whether an access token of it may still be taken: to the end of the one that was issued
-    /// with the last refresh token.
-    pub fn outlives(&self, now: Timestamp) -> bool {
-        now < self.refreshable_until().plus(ACCESS_TOKEN_LIFETIME)
     }
 
     /// What to do about a refresh token of generation `presented` (RFC 9700, section 4.14.2).

@@ -155,6 +155,7 @@ fn secret_source(
 pub struct Tables {
     pub credentials: String,
     pub identity: String,
+    pub admission: String,
 }
 
 impl Tables {
@@ -162,6 +163,7 @@ impl Tables {
         Ok(Self {
             credentials: env.required(&variables::CREDENTIALS_TABLE)?.to_owned(),
             identity: identity_table(env)?,
+            admission: env.required(&variables::ADMISSION_TABLE)?.to_owned(),
         })
     }
 }

@@ -26,6 +26,7 @@ variables! {
     CORS_ORIGINS "TURNPIKE_CORS_ORIGINS" "origins separated by commas, such as https://app.example.com (https outside development and testing), never *";
     CORS_ALLOW_CREDENTIALS "TURNPIKE_CORS_ALLOW_CREDENTIALS" "true or false";
     CREDENTIALS_TABLE "TURNPIKE_CREDENTIALS_TABLE" "the name of the credentials table";
+    ADMISSION_TABLE "TURNPIKE_ADMISSION_TABLE" "the name of the admission table";
     IDENTITY_TABLE "TURNPIKE_IDENTITY_TABLE" "the name of the identity table";
     SIGNING_ALGORITHM "TURNPIKE_SIGNING_ALGORITHM" "RS256 or ES256";
     SIGNING_KEYS_SECRET "TURNPIKE_SIGNING_KEYS_SECRET" "the ARN of the secret with the signing keys";

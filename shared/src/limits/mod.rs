@@ -3,4 +3,13 @@
 //! The domain alone: it knows no HTTP, no store and no clock. The engines that keep the windows
 //! are in [`crate::stores`]; what asks them, and what happens when they are away, is elsewhere.
 
+mod check;
+mod memory;
 pub mod policy;
+mod window;
+
+pub(crate) use memory::counted;
+
+pub use check::{Ask, Check, Proof, Source, Subject, Verdict, WindowId};
+pub use memory::MemoryEngine;
+pub use window::{Bucket, Counter, Reading, Window};

@@ -83,6 +83,9 @@ impl AccountStore {
                     },
                 )?,
             ];
+            writes.push(
+                self.standing_begins(user, account.session.as_ref().map(|session| session.id))?,
+            );
             if let Some(session) = &account.session {
                 writes.push(create(
                     &self.tables.credentials,

@@ -5,16 +5,20 @@
 //! ignore what has expired although DynamoDB's TTL has not removed it yet.
 
 mod accounts;
+mod admission;
 mod client;
 mod error;
 mod mailing;
 mod one_time_tokens;
 mod passwords;
 mod probe;
+mod records;
 mod secrets;
 mod sessions;
+mod standing;
 pub mod tables;
 mod transaction;
+mod valkey;
 
 use std::fmt::Display;
 
@@ -24,6 +28,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
+pub use admission::{DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;
 pub use mailing::{MailQueued, PreparedMail, event_of_outbox_key};
@@ -31,7 +36,10 @@ pub use one_time_tokens::Redeemed;
 pub use passwords::PasswordChanged;
 pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
-pub use sessions::{Refreshed, SignedIn, Standing};
+pub use sessions::{Refreshed, SignedIn};
+pub use standing::Standing;
+
+pub use valkey::{LinkState, ValkeyAddress, ValkeyLink};
 
 use crate::config::Tables;
 use tables::{PK, SK};

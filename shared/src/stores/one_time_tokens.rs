@@ -1,11 +1,12 @@
 //! One-time tokens, redeemed: of two uses at once exactly one wins.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, TransactWriteItem};
 
 use super::accounts::{pauses, wait};
 use super::passwords::SetBy;
+use super::standing::Sessions;
 use super::tables::credentials::{self, OneTimeTokenItem};
-use super::tables::{PK, SK, identity};
+use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{AccountStore, StoreError, number, text};
 use crate::auth::{PasswordHash, Purpose, TokenDigest, User};
@@ -28,35 +29,37 @@ impl AccountStore {
         digest: &TokenDigest,
         now: Timestamp,
     ) -> Result<Redeemed, StoreError> {
-        let token = self.token(digest, Purpose::VerifyEmail, now).await?;
-        let Some(token) = token.filter(|token| token.user_id == user) else {
-            return Ok(Redeemed::InvalidToken);
-        };
-        let no_reset_since = "resets = :resets";
-        let password_stands = ConditionCheck::builder()
-            .table_name(&self.tables.credentials)
-            .key(PK, text(credentials::user_pk(user)))
-            .key(SK, text(credentials::PASSWORD_SK))
-            .condition_expression(no_reset_since)
-            .expression_attribute_values(":resets", number(token.resets))
-            .into_write();
-        let is_active = "is_active = :true";
-        let verified = Update::builder()
-            .table_name(&self.tables.identity)
-            .key(PK, text(identity::user_pk(user)))
-            .key(SK, text(identity::USER_SK))
-            .update_expression("SET is_verified = :true, updated_at = :now ADD epoch :one")
-            .condition_expression(is_active)
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":now", number(now.millis()))
-            .expression_attribute_values(":one", number(1))
-            .into_write();
-        let writes = vec![self.spend(digest), password_stands, verified];
-        match transact(&self.client, writes).await {
-            Ok(()) => Ok(Redeemed::Yes),
-            Err(NotWritten::Condition(_)) => Ok(Redeemed::InvalidToken),
-            Err(NotWritten::Failed(error)) => Err(error),
+        const USER: usize = 2;
+        for pause in std::iter::once(None).chain(pauses().map(Some)) {
+            wait(pause).await;
+            let token = self.token(digest, Purpose::VerifyEmail, now).await?;
+            let Some(token) = token.filter(|token| token.user_id == user) else {
+                return Ok(Redeemed::InvalidToken);
+            };
+            let no_reset_since = "resets = :resets";
+            let password_stands = ConditionCheck::builder()
+                .table_name(&self.tables.credentials)
+                .key(PK, text(credentials::user_pk(user)))
+                .key(SK, text(credentials::PASSWORD_SK))
+                .condition_expression(no_reset_since)
+                .expression_attribute_values(":resets", number(token.resets))
+                .into_write();
+            let Some(found) = self.user(user).await?.filter(|user| user.is_active) else {
+                return Ok(Redeemed::InvalidToken);
+            };
+            let [record, standing] = self.verified(&found, Sessions::Stay, now);
+            let writes = vec![self.spend(digest), password_stands, record, standing];
+            match transact(&self.client, writes).await {
+                Ok(()) => return Ok(Redeemed::Yes),
+                // The user's record changed meanwhile: look again.
+                Err(NotWritten::Condition(USER..)) => {}
+                Err(NotWritten::Condition(_)) => return Ok(Redeemed::InvalidToken),
+                Err(NotWritten::Failed(error)) => return Err(error),
+            }
         }
+        Err(StoreError::Contended {
+            operation: "verify_email",
+        })
     }
 
     /// Whose password a reset token could set. It is not spent.
@@ -97,16 +100,12 @@ impl AccountStore {
             };
             let version = token.password_version;
             let password = self.set_password(user.id, version, hash, SetBy::AReset, now);
-            let claims = "is_verified = :true, epoch = epoch + :one";
-            let sessions = self
-                .end_sessions_update(&user, None, now, Some(claims))
-                .expression_attribute_values(":true", AttributeValue::Bool(true))
-                .expression_attribute_values(":one", number(1))
-                .into_write();
-            match transact(&self.client, vec![self.spend(digest), password, sessions]).await {
+            let [record, standing] = self.verified(&user, Sessions::None, now);
+            let writes = vec![self.spend(digest), password, record, standing];
+            match transact(&self.client, writes).await {
                 Ok(()) => return Ok(Redeemed::Yes),
-                // Somebody signed in meanwhile: end that session too.
-                Err(NotWritten::Condition(USER)) => {}
+                // The user's record changed meanwhile: look again.
+                Err(NotWritten::Condition(USER..)) => {}
                 Err(NotWritten::Condition(_)) => return Ok(Redeemed::InvalidToken),
                 Err(NotWritten::Failed(error)) => return Err(error),
             }
@@ -114,6 +113,12 @@ impl AccountStore {
         Err(StoreError::Contended {
             operation: "reset_password",
         })
+    }
+
+    /// The writes that call a user's address verified.
+    fn verified(&self, user: &User, sessions: Sessions, now: Timestamp) -> [TransactWriteItem; 2] {
+        let verified = vec![("is_verified", Some(AttributeValue::Bool(true)))];
+        self.record_changes(user, verified, sessions, now)
     }
 
     async fn token(

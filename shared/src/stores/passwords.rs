@@ -2,11 +2,11 @@
 
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
-use super::accounts::{pauses, wait};
+use super::standing::{Epoch, Sessions};
 use super::tables::{PK, SK, credentials};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{AccountStore, StoreError, StoredPassword, number, text};
-use crate::auth::{PasswordHash, User};
+use crate::auth::PasswordHash;
 use crate::clock::Timestamp;
 use crate::ids::{SessionId, UserId};
 
@@ -38,28 +38,15 @@ impl AccountStore {
         now: Timestamp,
     ) -> Result<PasswordChanged, StoreError> {
         const PASSWORD: usize = 0;
-        for pause in std::iter::once(None).chain(pauses().map(Some)) {
-            wait(pause).await;
-            // A joint ending of sessions that came first has ended the caller's too; keeping it
-            // would bring it back.
-            let still_stands = |user: &User| user.is_active && user.sessions.admits(kept);
-            let Some(user) = self.user(user).await?.filter(still_stands) else {
-                return Ok(PasswordChanged::NotSignedIn);
-            };
-            let password = self.set_password(user.id, checked.version, hash, SetBy::ItsOwner, now);
-            let sessions = self
-                .end_sessions_update(&user, Some(kept), now, None)
-                .into_write();
-            match transact(&self.client, vec![password, sessions]).await {
-                Ok(()) => return Ok(PasswordChanged::Yes),
-                Err(NotWritten::Condition(PASSWORD)) => return Ok(PasswordChanged::Superseded),
-                Err(NotWritten::Condition(_)) => {}
-                Err(NotWritten::Failed(error)) => return Err(error),
-            }
+        let password = self.set_password(user, checked.version, hash, SetBy::ItsOwner, now);
+        // Fails when the caller's own session has ended meanwhile; keeping it would bring it back.
+        let sessions = self.standing_changes(user, Sessions::Only(kept), &Epoch::Stays);
+        match transact(&self.client, vec![password, sessions]).await {
+            Ok(()) => Ok(PasswordChanged::Yes),
+            Err(NotWritten::Condition(PASSWORD)) => Ok(PasswordChanged::Superseded),
+            Err(NotWritten::Condition(_)) => Ok(PasswordChanged::NotSignedIn),
+            Err(NotWritten::Failed(error)) => Err(error),
         }
-        Err(StoreError::Contended {
-            operation: "change_password",
-        })
     }
 
     /// The write that replaces the password of this `version`, and fails when it is another by

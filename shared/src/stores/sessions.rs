@@ -1,12 +1,17 @@
 //! Sessions: made at sign-in, refreshed one generation at a time, ended one by one or together.
+//!
+//! A session's item holds the state of its refresh token; whether the session is still good says
+//! the user's [`Standing`].
+
+use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, ReturnValue, Update};
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem, Update};
 
 use super::accounts::{create, pauses, wait};
+use super::standing::{Epoch, Sessions, Standing};
 use super::tables::credentials::{self, SessionItem};
-use super::tables::{PK, SK, identity};
+use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{AccountStore, Item, StoreError, StoredPassword, from_item, number, text};
 use crate::auth::session::{MAX_SESSIONS, SessionOrigin};
@@ -19,7 +24,7 @@ const MAX_CLEARED: usize = 20;
 
 /// What became of a sign-in whose password was right.
 pub enum SignedIn {
-    Yes(Box<Standing>),
+    Yes(Box<(User, Session)>),
     /// The password was changed, or the user deactivated, since it was checked.
     Superseded,
 }
@@ -32,16 +37,10 @@ pub enum Refreshed {
     Superseded,
 }
 
-/// A user and one of their sessions, both in force.
-pub struct Standing {
-    pub user: User,
-    pub session: Session,
-}
-
 impl AccountStore {
     /// Makes a session for a user whose password was `checked`, and replaces the hash by
-    /// `upgrade` if that is given. A change of the password, a deactivation or a joint ending of
-    /// sessions that comes in between wins. The oldest sessions beyond 50 end.
+    /// `upgrade` if that is given. A change of the password or a deactivation that comes in
+    /// between wins. The oldest sessions beyond 50 end.
     pub async fn sign_in(
         &self,
         user: UserId,
@@ -53,26 +52,26 @@ impl AccountStore {
         const PASSWORD: usize = 0;
         for pause in std::iter::once(None).chain(pauses().map(Some)) {
             wait(pause).await;
-            let (found, sessions) = tokio::try_join!(self.user(user), self.sessions_of(user))?;
+            let (found, standing, sessions) =
+                tokio::try_join!(self.user(user), self.standing(user), self.sessions_of(user))?;
             let Some(user) = found.filter(|user| user.is_active) else {
                 return Ok(SignedIn::Superseded);
             };
-            let session = Session::begin(&user, origin, now);
+            let session = Session::begin(user.id, origin, now);
+            let ended = surplus(standing.as_ref(), &sessions, now);
+            let staying: Vec<SessionId> = sessions
+                .iter()
+                .map(|session| session.id)
+                .filter(|id| !ended.contains(id))
+                .collect();
             let mut writes = vec![
                 self.password_as_checked(user.id, checked, upgrade),
-                self.newest_session_update(&user, session.id.made_at())
-                    .into_write(),
+                self.session_joins(&user, &session, standing.as_ref(), &staying)?,
                 create(&self.tables.credentials, SessionItem::from(&session))?,
             ];
-            for ended in surplus(&user, &sessions, now) {
-                let delete = Delete::builder()
-                    .table_name(&self.tables.credentials)
-                    .key(PK, text(credentials::user_pk(user.id)))
-                    .key(SK, text(credentials::session_sk(ended)));
-                writes.push(delete.into_write());
-            }
+            writes.extend(ended.iter().map(|id| self.session_deleted(user.id, *id)));
             match transact(&self.client, writes).await {
-                Ok(()) => return Ok(SignedIn::Yes(Box::new(Standing { user, session }))),
+                Ok(()) => return Ok(SignedIn::Yes(Box::new((user, session)))),
                 Err(NotWritten::Condition(PASSWORD)) => return Ok(SignedIn::Superseded),
                 // Another session of the user began or ended meanwhile.
                 Err(NotWritten::Condition(_)) => {}
@@ -82,21 +81,6 @@ impl AccountStore {
         Err(StoreError::Contended {
             operation: "sign_in",
         })
-    }
-
-    /// The user and the session, if both still stand: this is what makes an access token good.
-    pub async fn standing(
-        &self,
-        user: UserId,
-        session: SessionId,
-        now: Timestamp,
-    ) -> Result<Option<Standing>, StoreError> {
-        let (user, session) = tokio::try_join!(self.user(user), self.session(user, session))?;
-        let (Some(user), Some(session)) = (user, session) else {
-            return Ok(None);
-        };
-        let stands = user.is_active && user.sessions.admits(session.id) && session.outlives(now);
-        Ok(stands.then_some(Standing { user, session }))
     }
 
     /// Moves a session on to the next generation of its refresh token, if it still is where it
@@ -140,50 +124,43 @@ impl AccountStore {
         }
     }
 
-    /// Ends one session. Returns whether it was there.
+    /// Ends one session. Returns whether it was live.
     pub async fn end_session(&self, user: UserId, id: SessionId) -> Result<bool, StoreError> {
-        let answer = self
-            .client
-            .delete_item()
-            .table_name(&self.tables.credentials)
-            .key(PK, text(credentials::user_pk(user)))
-            .key(SK, text(credentials::session_sk(id)))
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("DeleteItem", error))?;
-        Ok(answer.attributes.is_some())
+        let standing = self.standing(user).await?;
+        if !standing.is_some_and(|standing| standing.admits(id)) {
+            return Ok(false);
+        }
+        let writes = vec![
+            self.standing_changes(user, Sessions::Without(id), &Epoch::Stays),
+            self.session_deleted(user, id),
+        ];
+        match transact(&self.client, writes).await {
+            Ok(()) => Ok(true),
+            // The user was deactivated meanwhile, and so every session ended.
+            Err(NotWritten::Condition(_)) => Ok(false),
+            Err(NotWritten::Failed(error)) => Err(error),
+        }
     }
 
     /// Ends every session of a user at once.
-    pub async fn end_all_sessions(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-        for pause in std::iter::once(None).chain(pauses().map(Some)) {
-            wait(pause).await;
-            let Some(user) = self.user(user).await? else {
-                return Ok(());
-            };
-            let ended = self
-                .end_sessions_update(&user, None, now, None)
-                .into_write();
-            match transact(&self.client, vec![ended]).await {
-                Ok(()) => return Ok(()),
-                Err(NotWritten::Condition(_)) => {}
-                Err(NotWritten::Failed(error)) => return Err(error),
-            }
+    pub async fn end_all_sessions(&self, user: UserId) -> Result<(), StoreError> {
+        let ended = self.standing_changes(user, Sessions::None, &Epoch::Stays);
+        match transact(&self.client, vec![ended]).await {
+            // The condition fails for a user who is inactive, and so has no session.
+            Ok(()) | Err(NotWritten::Condition(_)) => Ok(()),
+            Err(NotWritten::Failed(error)) => Err(error),
         }
-        Err(StoreError::Contended {
-            operation: "end_all_sessions",
-        })
     }
 
     /// The sessions of a user that can still be used, newest first.
     pub async fn live_sessions(
         &self,
-        user: &User,
+        user: UserId,
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError> {
-        let mut sessions = self.sessions_of(user.id).await?;
-        sessions.retain(|session| user.sessions.admits(session.id) && session.is_live(now));
+        let (standing, mut sessions) =
+            tokio::try_join!(self.standing(user), self.sessions_of(user))?;
+        sessions.retain(|session| is_in_force(standing.as_ref(), session, now));
         sessions.reverse();
         Ok(sessions)
     }
@@ -220,6 +197,34 @@ impl AccountStore {
             .collect()
     }
 
+    /// The write that makes a session live beside those that stay. Sign-ins of one user follow
+    /// each other through it, so that the number of sessions is bounded.
+    fn session_joins(
+        &self,
+        user: &User,
+        session: &Session,
+        standing: Option<&Standing>,
+        staying: &[SessionId],
+    ) -> Result<TransactWriteItem, StoreError> {
+        let Some(standing) = standing else {
+            return self.standing_begins(user, Some(session.id));
+        };
+        let stays = |id: &&SessionId| standing.admits(**id);
+        let mut live: BTreeSet<String> =
+            staying.iter().filter(stays).map(|id| id.short()).collect();
+        live.insert(session.id.short());
+        let sessions = Sessions::Exactly(live, standing.version);
+        Ok(self.standing_changes(user.id, sessions, &Epoch::Stays))
+    }
+
+    fn session_deleted(&self, user: UserId, id: SessionId) -> TransactWriteItem {
+        Delete::builder()
+            .table_name(&self.tables.credentials)
+            .key(PK, text(credentials::user_pk(user)))
+            .key(SK, text(credentials::session_sk(id)))
+            .into_write()
+    }
+
     /// The write that fails when the password is no longer the one that was checked.
     fn password_as_checked(
         &self,
@@ -253,68 +258,21 @@ impl AccountStore {
                 .into_write(),
         }
     }
+}
 
-    /// The write that records a new session's time with the user. Sign-ins of one user follow each
-    /// other through it, so that their number can be bounded and no joint ending overlooks one.
-    fn newest_session_update(&self, user: &User, newest: Timestamp) -> UpdateBuilder {
-        let is_active_and_no_session_began_or_ended =
-            "is_active = :true AND sessions_newest = :read AND sessions_since = :since";
-        Update::builder()
-            .table_name(&self.tables.identity)
-            .key(PK, text(identity::user_pk(user.id)))
-            .key(SK, text(identity::USER_SK))
-            .update_expression("SET sessions_newest = :newest")
-            .condition_expression(is_active_and_no_session_began_or_ended)
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":newest", number(newest.millis()))
-            .expression_attribute_values(":read", number(user.sessions.newest.millis()))
-            .expression_attribute_values(":since", number(user.sessions.since.millis()))
-    }
-
-    /// The write that ends every session there is but `kept`, together with `also`, more
-    /// assignments of the same update.
-    pub(super) fn end_sessions_update(
-        &self,
-        user: &User,
-        kept: Option<SessionId>,
-        now: Timestamp,
-        also: Option<&str>,
-    ) -> UpdateBuilder {
-        let rule = user.sessions.ending_all(now, kept);
-        let no_session_began_or_ended =
-            "is_active = :active AND sessions_newest = :read AND sessions_since = :read_since";
-        let also = also
-            .map(|assignments| format!(", {assignments}"))
-            .unwrap_or_default();
-        let (set_kept, remove_kept) = match kept {
-            Some(_) => (", sessions_kept = :kept", ""),
-            None => ("", " REMOVE sessions_kept"),
-        };
-        let mut update = Update::builder()
-            .table_name(&self.tables.identity)
-            .key(PK, text(identity::user_pk(user.id)))
-            .key(SK, text(identity::USER_SK))
-            .update_expression(format!(
-                "SET sessions_since = :since, sessions_newest = :since, updated_at = :now\
-                 {set_kept}{also}{remove_kept}",
-            ))
-            .condition_expression(no_session_began_or_ended)
-            .expression_attribute_values(":active", AttributeValue::Bool(user.is_active))
-            .expression_attribute_values(":since", number(rule.since.millis()))
-            .expression_attribute_values(":now", number(now.millis()))
-            .expression_attribute_values(":read", number(user.sessions.newest.millis()))
-            .expression_attribute_values(":read_since", number(user.sessions.since.millis()));
-        if let Some(kept) = kept {
-            update = update.expression_attribute_values(":kept", text(kept));
-        }
-        update
-    }
+fn is_in_force(standing: Option<&Standing>, session: &Session, now: Timestamp) -> bool {
+    session.is_live(now) && standing.is_some_and(|standing| standing.admits(session.id))
 }
 
 /// The sessions that go when one more begins: the dead ones, and the oldest beyond the bound.
-fn surplus(user: &User, oldest_first: &[Session], now: Timestamp) -> Vec<SessionId> {
-    let is_in_force = |session: &&Session| user.sessions.admits(session.id) && session.is_live(now);
-    let (live, dead): (Vec<&Session>, Vec<&Session>) = oldest_first.iter().partition(is_in_force);
+fn surplus(
+    standing: Option<&Standing>,
+    oldest_first: &[Session],
+    now: Timestamp,
+) -> Vec<SessionId> {
+    let (live, dead): (Vec<&Session>, Vec<&Session>) = oldest_first
+        .iter()
+        .partition(|session| is_in_force(standing, session, now));
     let beyond_the_bound = (live.len() + 1).saturating_sub(MAX_SESSIONS);
     let oldest = live.into_iter().take(beyond_the_bound);
     oldest

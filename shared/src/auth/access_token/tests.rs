@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::auth::signing_keys::Algorithm;
-use crate::auth::user::SessionRule;
 
 const T: Timestamp = Timestamp::from_millis(1_795_207_396_042);
 
@@ -19,7 +18,6 @@ fn user() -> User {
         created_at: T,
         updated_at: T,
         epoch: 4,
-        sessions: SessionRule::new(T),
     }
 }
 

@@ -9,10 +9,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::user::SessionRule;
 use crate::auth::{EmailAddress, EmailKey, Role, Tier, User};
 use crate::clock::Timestamp;
-use crate::ids::{EventId, SessionId, UserId};
+use crate::ids::{EventId, UserId};
 use crate::mail::MailEvent;
 
 pub(crate) const USER_SK: &str = "USER";
@@ -51,10 +50,6 @@ pub(crate) struct UserItem {
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) epoch: u64,
-    pub(crate) sessions_since: i64,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) sessions_kept: Option<SessionId>,
-    pub(crate) sessions_newest: i64,
 }
 
 impl From<&User> for UserItem {
@@ -72,9 +67,6 @@ impl From<&User> for UserItem {
             created_at: user.created_at.millis(),
             updated_at: user.updated_at.millis(),
             epoch: user.epoch,
-            sessions_since: user.sessions.since.millis(),
-            sessions_kept: user.sessions.kept,
-            sessions_newest: user.sessions.newest.millis(),
         }
     }
 }
@@ -92,11 +84,6 @@ impl From<UserItem> for User {
             created_at: Timestamp::from_millis(item.created_at),
             updated_at: Timestamp::from_millis(item.updated_at),
             epoch: item.epoch,
-            sessions: SessionRule {
-                since: Timestamp::from_millis(item.sessions_since),
-                kept: item.sessions_kept,
-                newest: Timestamp::from_millis(item.sessions_newest),
-            },
         }
     }
 }
@@ -141,7 +128,6 @@ mod tests {
             created_at: at,
             updated_at: at,
             epoch: 7,
-            sessions: SessionRule::new(at).ending_all(at, Some(SessionId::new(at))),
         };
 
         let item: HashMap<String, AttributeValue> =

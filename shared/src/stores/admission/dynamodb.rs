@@ -1,0 +1,543 @@
+//! The engine on DynamoDB: one conditional update of the subject's one item.
+//!
+//! The condition says that the credential is valid, that the windows are where the caller believes
+//! them to be, and that every limit is open; the update counts in all of them. When it does not
+//! hold, the same answer carries the item, so that a refusal is known at once and a window that
+//! has moved is known for the next try. Time is the caller's clock.
+//!
+//! Only the newest bucket of a window is counted in. Moving on to the next one makes it the
+//! previous bucket (`SET q = n, n = :cost`), whatever others counted in it meanwhile, and packs
+//! the one before that, which is final. So nobody's count can be lost in a race, and of all who
+//! come to the edge of a bucket at once one moves it and the others count on their next try.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
+};
+use moka::sync::Cache;
+
+use super::EngineError;
+use super::expression::Expression;
+use super::windows::{Windows, attribute, counter_of, number_of, past, windows_of};
+use crate::clock::Timestamp;
+use crate::limits::{Ask, Check, Counter, Proof, Reading, Subject, Verdict, WindowId, counted};
+use crate::stores::tables::admission::{
+    ACTIVE, ADMISSION_SK, EPOCH, LIVE, StandingItem, subject_pk,
+};
+use crate::stores::tables::{PK, SK};
+use crate::stores::{DynamoDb, Item, Standing, StoreError, from_item, number, text};
+
+/// Tries of one decision: one while the view is current, two when a bucket has passed, three when
+/// others moved it meanwhile.
+const MAX_TRIES: usize = 3;
+/// Subjects whose windows an instance remembers.
+const MAX_VIEWS: u64 = 10_000;
+/// How long the item of a subject that is no user stays after a bucket's first request. Limits per
+/// address or e-mail are over a day at most.
+const RETENTION: Duration = Duration::from_hours(48);
+/// Windows out of use that one request clears away on its way.
+const MAX_CLEARED: usize = 2;
+
+/// Codes with which DynamoDB says that one key gets more than its share (Developer Guide,
+/// "Throttling diagnosis").
+const THROTTLED: &[&str] = &[
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "TransactionConflictException",
+];
+
+/// The windows of every subject in the admission table.
+#[derive(Clone)]
+pub struct DynamoDbEngine {
+    client: Client,
+    table: String,
+    views: Cache<Subject, Arc<Mutex<Windows>>>,
+}
+
+/// What came of asking for a part of a month's limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lease {
+    /// This much may be spent; `total` is now taken from the month in all.
+    Granted { block: u64, total: u64 },
+    /// Not even one request's worth is left.
+    Exhausted { total: u64 },
+}
+
+/// What a try came to.
+enum Tried {
+    Counted(Item),
+    /// The condition did not hold; this is the item as it stands.
+    NotSo(Item),
+}
+
+impl DynamoDbEngine {
+    /// An engine whose calls are given up after `budget`, without a second try by the SDK: an
+    /// ambiguous call may count twice, never not at all.
+    pub fn new(dynamodb: &DynamoDb, table: String, budget: Duration) -> Self {
+        let client = dynamodb.client();
+        let timeouts = super::super::client::timeouts().to_builder();
+        let timeouts: TimeoutConfig = timeouts
+            .operation_attempt_timeout(budget)
+            .operation_timeout(budget)
+            .build();
+        let config = client.config().to_builder();
+        let config = config
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        Self {
+            client: Client::from_conf(config.build()),
+            table,
+            views: Cache::builder().max_capacity(MAX_VIEWS).build(),
+        }
+    }
+
+    /// Decides, and counts if everything is open.
+    pub async fn decide(&self, ask: &Ask<'_>) -> Result<Verdict, EngineError> {
+        if ask.checks.is_empty() {
+            return match ask.proof {
+                Some(proof) => self.verify(ask.subject, proof).await,
+                None => Ok(Verdict::Admitted(vec![])),
+            };
+        }
+        for _ in 0..MAX_TRIES {
+            let view = self.view_of(ask.subject);
+            let plan = Plan::new(ask, &view);
+            let buckets = plan.buckets;
+            match self.try_update(ask.subject, plan.expression).await? {
+                Tried::Counted(changed) => {
+                    self.remember_counted(ask, &view, &changed);
+                    return Ok(Verdict::Admitted(admitted(ask, &buckets, &changed)));
+                }
+                Tried::NotSo(item) => {
+                    if let Some(proof) = ask.proof
+                        && let Some(verdict) = objection(&item, proof)
+                    {
+                        return Ok(verdict);
+                    }
+                    let windows = windows_of(&item);
+                    let readings = readings(ask, &windows);
+                    self.remember(ask.subject, windows);
+                    let is_refused = |(check, reading)| Check::refuses(check, reading);
+                    if ask.checks.iter().zip(&readings).any(is_refused) {
+                        return Ok(Verdict::Refused(readings));
+                    }
+                }
+            }
+        }
+        Err(EngineError::Throttled)
+    }
+
+    /// How the checks stand, without counting.
+    pub async fn look(
+        &self,
+        subject: &Subject,
+        checks: &[Check],
+        now: Timestamp,
+    ) -> Result<Vec<Reading>, EngineError> {
+        let item = self.item(subject).await?;
+        let windows = windows_of(&item);
+        let ask = Ask {
+            subject,
+            proof: None,
+            checks,
+            now,
+        };
+        let readings = readings(&ask, &windows);
+        self.remember(subject, windows);
+        Ok(readings)
+    }
+
+    /// The standing of the subject, if it has one.
+    pub(super) async fn standing(
+        &self,
+        subject: &Subject,
+    ) -> Result<Option<Standing>, EngineError> {
+        let item = self.item(subject).await?;
+        Ok(from_item::<StandingItem>(item).ok().map(Standing::from))
+    }
+
+    /// Takes back what was counted for the checks, where the readings say it was, as far as it can
+    /// still be taken back.
+    pub async fn refund(
+        &self,
+        subject: &Subject,
+        counted: &[(Check, Reading)],
+    ) -> Result<(), EngineError> {
+        for attempt in 0..MAX_TRIES {
+            let mut view = self.view_of(subject);
+            let is_known = |(check, _): &(Check, Reading)| view.contains_key(&check.id);
+            if attempt > 0 || !counted.iter().all(is_known) {
+                view = windows_of(&self.item(subject).await?);
+                self.remember(subject, view.clone());
+            }
+            let expression = refund_of(counted, &view);
+            if expression.changes_nothing() {
+                return Ok(());
+            }
+            if let Tried::Counted(_) = self.try_update(subject, expression).await? {
+                // What the view says of the counts is no longer so.
+                self.views.invalidate(subject);
+                return Ok(());
+            }
+        }
+        Err(EngineError::Throttled)
+    }
+
+    /// Takes a block of a month's limit that another engine may spend: at most 100, or 1 % of what
+    /// remains, and at least what `check` costs.
+    pub async fn lease(
+        &self,
+        subject: &Subject,
+        check: &Check,
+        now: Timestamp,
+    ) -> Result<Lease, EngineError> {
+        for _ in 0..MAX_TRIES {
+            let view = self.view_of(subject);
+            let counter = view.get(&check.id);
+            let reading = Counter::read(counter, check.window, check.limit, check.cost, now);
+            let remaining = check.limit.saturating_sub(reading.used);
+            let block = check.cost.max(remaining.min(10_000) / 100);
+            let taken = Check {
+                cost: block,
+                ..check.clone()
+            };
+            let ask = Ask {
+                subject,
+                proof: None,
+                checks: std::slice::from_ref(&taken),
+                now,
+            };
+            let plan = Plan::new(&ask, &view);
+            match self.try_update(subject, plan.expression).await? {
+                Tried::Counted(changed) => {
+                    self.remember_counted(&ask, &view, &changed);
+                    let total = sum_of(&changed, &check.id).unwrap_or(block);
+                    return Ok(Lease::Granted { block, total });
+                }
+                Tried::NotSo(item) => {
+                    let windows = windows_of(&item);
+                    let counter = windows.get(&check.id);
+                    let reading =
+                        Counter::read(counter, check.window, check.limit, check.cost, now);
+                    self.remember(subject, windows);
+                    if !reading.fits {
+                        let total = reading.used;
+                        return Ok(Lease::Exhausted { total });
+                    }
+                }
+            }
+        }
+        Err(EngineError::Throttled)
+    }
+
+    /// The subject's whole item, consistently.
+    async fn item(&self, subject: &Subject) -> Result<Item, EngineError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(PK, text(subject_pk(subject)))
+            .key(SK, text(ADMISSION_SK))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| of_sdk("GetItem", error))?;
+        Ok(answer.item.unwrap_or_default())
+    }
+
+    /// For callers without limits: whether the credential is valid, by a read alone.
+    async fn verify(&self, subject: &Subject, proof: Proof) -> Result<Verdict, EngineError> {
+        let item = self.item(subject).await?;
+        Ok(objection(&item, proof).unwrap_or(Verdict::Admitted(vec![])))
+    }
+
+    async fn try_update(
+        &self,
+        subject: &Subject,
+        expression: Expression,
+    ) -> Result<Tried, EngineError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(PK, text(subject_pk(subject)))
+            .key(SK, text(ADMISSION_SK))
+            .return_values(ReturnValue::UpdatedNew)
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        match expression.apply(request).send().await {
+            Ok(answer) => Ok(Tried::Counted(answer.attributes.unwrap_or_default())),
+            Err(SdkError::ServiceError(answer))
+                if matches!(
+                    answer.err(),
+                    UpdateItemError::ConditionalCheckFailedException(_)
+                ) =>
+            {
+                match answer.into_err() {
+                    UpdateItemError::ConditionalCheckFailedException(failed) => {
+                        Ok(Tried::NotSo(failed.item.unwrap_or_default()))
+                    }
+                    _ => Ok(Tried::NotSo(Item::new())),
+                }
+            }
+            Err(error) => Err(of_sdk("UpdateItem", error)),
+        }
+    }
+
+    fn view_of(&self, subject: &Subject) -> Windows {
+        let view = self.views.get(subject);
+        view.map(|view| view.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .unwrap_or_default()
+    }
+
+    fn remember(&self, subject: &Subject, windows: Windows) {
+        let view = self.views.get_with_by_ref(subject, Arc::default);
+        *view.lock().unwrap_or_else(PoisonError::into_inner) = windows;
+    }
+
+    /// Puts what an update changed into the view that it was made from.
+    fn remember_counted(&self, ask: &Ask<'_>, before: &Windows, changed: &Item) {
+        let view = self.views.get_with_by_ref(ask.subject, Arc::default);
+        let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+        for check in ask.checks {
+            let count = |name: &str| {
+                changed
+                    .get(&format!("{}.{name}", check.id.as_str()))
+                    .and_then(number_of)
+            };
+            let counter = match (counter_of(changed, &check.id), before.get(&check.id)) {
+                // It began, or moved on to another bucket: all of it was set.
+                (Some(counter), _) => counter,
+                (None, Some(before)) => {
+                    let newest = (before.newest.0, count(attribute::COUNT).unwrap_or(0));
+                    Counter {
+                        newest,
+                        ..before.clone()
+                    }
+                }
+                (None, None) => continue,
+            };
+            let is_newer = |known: &Counter| known.newest <= counter.newest;
+            if view.get(&check.id).is_none_or(is_newer) {
+                view.insert(check.id.clone(), counter);
+            }
+        }
+    }
+}
+
+/// The update that counts a request, from a view that may be old, and the buckets it counts in.
+struct Plan {
+    expression: Expression,
+    buckets: Vec<i64>,
+}
+
+impl Plan {
+    fn new(ask: &Ask<'_>, view: &Windows) -> Self {
+        let mut plan = Self {
+            expression: Expression::default(),
+            buckets: vec![],
+        };
+        if let Some(proof) = ask.proof {
+            plan.require_standing(proof);
+        }
+        let mut has_moved = false;
+        for check in ask.checks {
+            let counter = view.get(&check.id);
+            let bucket = Counter::bucket_at(counter, check.window, ask.now);
+            has_moved |= counter.is_none_or(|counter| counter.newest.0 != bucket);
+            plan.count(check, counter, bucket);
+            plan.buckets.push(bucket);
+        }
+        if has_moved {
+            plan.clear_unused(ask, view);
+            if !matches!(ask.subject, Subject::User(_)) {
+                let name = plan.expression.name("ttl");
+                let ttl = plan
+                    .expression
+                    .value(number(ask.now.plus(RETENTION).seconds()));
+                plan.expression.set(format!("{name} = {ttl}"));
+            }
+        }
+        plan
+    }
+
+    fn require_standing(&mut self, proof: Proof) {
+        let it = &mut self.expression;
+        let (epoch, read) = (it.name(EPOCH), it.value(number(proof.epoch)));
+        it.require(format!("{epoch} = {read}"));
+        let (active, yes) = (it.name(ACTIVE), it.value(AttributeValue::Bool(true)));
+        it.require(format!("{active} = {yes}"));
+        if let Some(session) = proof.session {
+            let (live, session) = (it.name(LIVE), it.value(text(session.short())));
+            it.require(format!("contains({live}, {session})"));
+        }
+    }
+
+    fn count(&mut self, check: &Check, counter: Option<&Counter>, bucket: i64) {
+        let it = &mut self.expression;
+        let names = attribute::ALL.map(|name| it.name(format!("{}.{name}", check.id.as_str())));
+        let [newest, count, sum, previous_count, past_of] = names;
+        let cost = it.value(number(check.cost));
+        // What may count before this request; in shadow mode whatever does.
+        let open = |room: u64| (check.mode == crate::limits::policy::Mode::Enforce).then_some(room);
+        let Some(counter) = counter else {
+            let at = it.value(number(bucket));
+            it.require(format!("attribute_not_exists({newest})"));
+            it.set(format!("{newest} = {at}, {count} = {cost}, {sum} = {cost}"));
+            return;
+        };
+        let read = it.value(number(counter.newest.0));
+        it.require(format!("{newest} = {read}"));
+        let room = check.limit.saturating_sub(check.cost);
+        if bucket == counter.newest.0 {
+            if let Some(room) = open(room) {
+                let room = it.value(number(room));
+                it.require(format!("{sum} <= {room}"));
+            }
+            it.set(format!(
+                "{count} = {count} + {cost}, {sum} = {sum} + {cost}"
+            ));
+            return;
+        }
+        let at = it.value(number(bucket));
+        let has_newest_left = counter.newest.0 + check.window.span() <= bucket;
+        let (new_sum, room) = if has_newest_left {
+            (cost.clone(), None)
+        } else {
+            let evicted = counter.evicted_by(check.window, bucket);
+            let by = it.value(AttributeValue::N(
+                (i128::from(check.cost) - i128::from(evicted)).to_string(),
+            ));
+            (format!("{sum} + {by}"), open(room.saturating_add(evicted)))
+        };
+        if let Some(room) = room {
+            let room = it.value(number(room));
+            it.require(format!("{sum} <= {room}"));
+        }
+        let packed = it.value(past(
+            counter.newest.0,
+            &counter.packed(check.window, bucket),
+        ));
+        it.set(format!(
+            "{newest} = {at}, {previous_count} = {count}, {count} = {cost}, {sum} = {new_sum}, \
+             {past_of} = {packed}"
+        ));
+    }
+
+    /// Clears away windows that nothing counts in any more, such as those of a class that the
+    /// policy no longer has.
+    fn clear_unused(&mut self, ask: &Ask<'_>, view: &Windows) {
+        let is_unused = |id: &WindowId, counter: &Counter| {
+            let is_asked_for = ask.checks.iter().any(|check| check.id == *id);
+            let has_passed = id.window().is_some_and(|window| {
+                window.clear_at(counter.newest.0).plus(window.memory()) < ask.now
+            });
+            has_passed && !is_asked_for
+        };
+        let unused = view
+            .iter()
+            .filter(|(id, counter)| is_unused(id, counter))
+            .take(MAX_CLEARED);
+        for (id, counter) in unused {
+            let it = &mut self.expression;
+            let names = attribute::ALL.map(|name| it.name(format!("{}.{name}", id.as_str())));
+            let read = it.value(number(counter.newest.0));
+            it.require(format!("{} = {read}", names[0]));
+            names.into_iter().for_each(|name| it.remove(name));
+        }
+    }
+}
+
+/// The update that takes back what was counted, as far as the view says where it is.
+fn refund_of(counted: &[(Check, Reading)], view: &Windows) -> Expression {
+    let mut it = Expression::default();
+    for (check, reading) in counted {
+        let Some(counter) = view.get(&check.id) else {
+            continue;
+        };
+        let of_bucket = if counter.newest.0 == reading.bucket {
+            attribute::COUNT
+        } else if counter
+            .previous
+            .is_some_and(|(bucket, _)| bucket == reading.bucket)
+        {
+            attribute::PREVIOUS_COUNT
+        } else {
+            continue;
+        };
+        let id = check.id.as_str();
+        let newest = it.name(format!("{id}.{}", attribute::NEWEST));
+        let count = it.name(format!("{id}.{of_bucket}"));
+        let sum = it.name(format!("{id}.{}", attribute::SUM));
+        let read = it.value(number(counter.newest.0));
+        let cost = it.value(number(check.cost));
+        it.require(format!("{newest} = {read} AND {count} >= {cost}"));
+        let still_counts = reading.bucket + check.window.span() > counter.newest.0;
+        it.set(format!("{count} = {count} - {cost}"));
+        if still_counts {
+            it.set(format!("{sum} = {sum} - {cost}"));
+        }
+    }
+    it
+}
+
+/// What the standing in an item has against a proof; without a standing there is no such user.
+fn objection(item: &Item, proof: Proof) -> Option<Verdict> {
+    match from_item::<StandingItem>(item.clone()) {
+        Ok(standing) => Standing::from(standing).objection(proof),
+        Err(_) => Some(Verdict::Invalid),
+    }
+}
+
+fn readings(ask: &Ask<'_>, windows: &Windows) -> Vec<Reading> {
+    let read = |check: &Check| {
+        let counter = windows.get(&check.id);
+        Counter::read(counter, check.window, check.limit, check.cost, ask.now)
+    };
+    ask.checks.iter().map(read).collect()
+}
+
+/// The readings of an admitted request, from what its update returned.
+fn admitted(ask: &Ask<'_>, buckets: &[i64], changed: &Item) -> Vec<Reading> {
+    let read = |(check, bucket): (&Check, &i64)| {
+        let used = sum_of(changed, &check.id).unwrap_or(check.cost);
+        let before = Reading {
+            used: used - check.cost.min(used),
+            fits: used <= check.limit,
+            whole_at: ask.now,
+            admits_at: None,
+            bucket: *bucket,
+        };
+        counted(check, before)
+    };
+    ask.checks.iter().zip(buckets).map(read).collect()
+}
+
+fn sum_of(item: &Item, id: &WindowId) -> Option<u64> {
+    item.get(&format!("{}.{}", id.as_str(), attribute::SUM))
+        .and_then(number_of)
+}
+
+fn of_sdk<E>(operation: &'static str, error: SdkError<E>) -> EngineError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let is_throttle = match &error {
+        SdkError::ServiceError(answer) => answer
+            .err()
+            .code()
+            .is_some_and(|code| THROTTLED.contains(&code)),
+        _ => false,
+    };
+    if is_throttle {
+        EngineError::Throttled
+    } else {
+        EngineError::Away(StoreError::from_sdk(operation, error))
+    }
+}

@@ -1,0 +1,307 @@
+//! The engine on Valkey: one call of a script, which looks at the copy of the subject's standing,
+//! asks every limit, and counts in all of them or in none.
+//!
+//! What makes a credential valid is kept in DynamoDB. Valkey holds a copy for a minute at most,
+//! and only where whoever changes a standing can take it away: a copy that is absent, or that
+//! says something else than the caller, is read anew, and asked about once more. The month is
+//! DynamoDB's too: the script spends blocks that were leased from it, so that losing Valkey can
+//! lose a block, and never sell one twice. Time is the server's.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest;
+use redis::{Cmd, RedisError, Value};
+
+use super::EngineError;
+use super::dynamodb::{DynamoDbEngine, Lease};
+use crate::clock::{Clock, Timestamp};
+use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window};
+use crate::stores::Standing;
+use crate::stores::valkey::{Live, ValkeyLink};
+
+/// Tries of one decision: one while the copy is there and a block is leased, one more for each of
+/// the two, and one for a copy that was taken away in between.
+const MAX_TRIES: usize = 4;
+
+static ADMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("admit.lua")));
+static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget.lua")));
+static REFUND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("refund.lua")));
+
+/// Why the engine gave no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum ValkeyError {
+    #[error("Valkey is away or does not answer as it should")]
+    Away(#[source] RedisError),
+    #[error("there is no link to Valkey")]
+    NoLink,
+    /// Valkey answered, but what it needs from DynamoDB could not be had.
+    #[error(transparent)]
+    Store(#[from] EngineError),
+}
+
+/// The windows of every subject in Valkey.
+#[derive(Clone)]
+pub struct ValkeyEngine {
+    link: ValkeyLink,
+    truth: DynamoDbEngine,
+    clock: Clock,
+}
+
+/// What the script answered.
+enum Answer {
+    Verdict(Verdict),
+    /// Read the standing, and install it under this ticket.
+    Doubt(String),
+    /// The check with this index needs a lease.
+    Lease(usize),
+}
+
+impl ValkeyEngine {
+    /// An engine over `link`, which reads standings and leases months from `truth`.
+    pub fn new(link: ValkeyLink, truth: DynamoDbEngine, clock: Clock) -> Self {
+        Self { link, truth, clock }
+    }
+
+    pub fn link(&self) -> &ValkeyLink {
+        &self.link
+    }
+
+    /// Decides, and counts if everything is open.
+    pub async fn decide(&self, ask: &Ask<'_>) -> Result<Verdict, ValkeyError> {
+        let live = self.link.live().ok_or(ValkeyError::NoLink)?;
+        let mut install = None;
+        let mut leases = vec![None; ask.checks.len()];
+        for _ in 0..MAX_TRIES {
+            let call = self.admit_call(ask, &live, install.as_ref(), &leases);
+            let value = self.run(&live, &ADMIT, &call).await?;
+            match read_answer(&value, ask).ok_or_else(|| ValkeyError::Away(unreadable()))? {
+                Answer::Verdict(verdict) => return Ok(verdict),
+                Answer::Doubt(ticket) => {
+                    let standing = self.truth.standing(ask.subject).await?;
+                    let (Some(standing), Some(proof)) = (standing, ask.proof) else {
+                        return Ok(Verdict::Invalid);
+                    };
+                    if let Some(objection) = standing.objection(proof) {
+                        return Ok(objection);
+                    }
+                    install = Some((ticket, standing));
+                }
+                Answer::Lease(index) => {
+                    let lease = self.truth.lease(ask.subject, &ask.checks[index], ask.now);
+                    leases[index] = Some(lease.await?);
+                }
+            }
+        }
+        Err(EngineError::Throttled.into())
+    }
+
+    /// Takes back what was counted for the checks, where the readings say it was.
+    pub async fn refund(
+        &self,
+        subject: &Subject,
+        counted: &[(Check, Reading)],
+    ) -> Result<(), ValkeyError> {
+        let live = self.link.live().ok_or(ValkeyError::NoLink)?;
+        let mut call = Call::default();
+        for (check, reading) in counted {
+            call.keys.push(window_key(subject, check));
+            call.args.push(reading.bucket.to_string());
+            call.args.push(check.cost.to_string());
+            call.args.push(flag(check.window == Window::Month));
+        }
+        self.run(&live, &REFUND, &call).await.map(|_| ())
+    }
+
+    /// Takes the copy of a subject's standing away, and voids what others are about to install.
+    pub async fn forget(&self, subject: &Subject) -> Result<(), ValkeyError> {
+        let live = self.link.live().ok_or(ValkeyError::NoLink)?;
+        let call = Call {
+            keys: vec![standing_key(subject)],
+            args: vec![],
+        };
+        self.run(&live, &FORGET, &call).await.map(|_| ())
+    }
+
+    fn admit_call(
+        &self,
+        ask: &Ask<'_>,
+        live: &Live,
+        install: Option<&(String, Standing)>,
+        leases: &[Option<Lease>],
+    ) -> Call {
+        let mut call = Call::default();
+        call.keys.push(standing_key(ask.subject));
+        let now = self
+            .clock
+            .is_shifted()
+            .then(|| ask.now.millis().to_string());
+        call.args.push(now.unwrap_or_default());
+        let (epoch, session) = match ask.proof {
+            Some(Proof { epoch, session }) => {
+                let session = session.map(|session| session.short());
+                (epoch.to_string(), session.unwrap_or_default())
+            }
+            None => (String::new(), String::new()),
+        };
+        call.args.extend([epoch, session]);
+        call.args.push(live.trusted_since.millis().to_string());
+        match install {
+            Some((ticket, standing)) => {
+                let sessions: Vec<&str> = standing.live().collect();
+                call.args.extend([
+                    ticket.clone(),
+                    standing.epoch.to_string(),
+                    flag(standing.is_active),
+                    format!(" {} ", sessions.join(" ")),
+                ]);
+            }
+            None => call.args.extend([const { String::new() }; 4]),
+        }
+        for (check, lease) in ask.checks.iter().zip(leases) {
+            call.keys.push(window_key(ask.subject, check));
+            let seconds = check.window.seconds().unwrap_or(0);
+            let bucket = match check.window {
+                Window::Month => check.window.bucket_at(ask.now).to_string(),
+                Window::Sliding { .. } => String::new(),
+            };
+            let is_enforced = check.mode == crate::limits::policy::Mode::Enforce;
+            let lease = match lease {
+                None => String::new(),
+                Some(Lease::Granted { block, total }) => format!("{block}:{total}"),
+                Some(Lease::Exhausted { total }) => format!("x:{total}"),
+            };
+            call.args.extend([
+                check.limit.to_string(),
+                check.cost.to_string(),
+                seconds.to_string(),
+                flag(is_enforced),
+                bucket,
+                lease,
+            ]);
+        }
+        call
+    }
+
+    /// Runs a script by its digest, and by its text where the server does not know it yet.
+    async fn run(&self, live: &Live, script: &Script, call: &Call) -> Result<Value, ValkeyError> {
+        let by_digest = call.command("EVALSHA", &script.digest);
+        match self.link.query(live, &by_digest).await {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                let by_text = call.command("EVAL", script.text);
+                self.link.query(live, &by_text).await
+            }
+            answer => answer,
+        }
+        .map_err(ValkeyError::Away)
+    }
+}
+
+/// A script and the digest that the server knows it by.
+struct Script {
+    text: &'static str,
+    digest: String,
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+        let digest = sha1.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        Self {
+            text,
+            digest: digest.collect(),
+        }
+    }
+}
+
+/// Keys and arguments of a script.
+#[derive(Default)]
+struct Call {
+    keys: Vec<String>,
+    args: Vec<String>,
+}
+
+impl Call {
+    fn command(&self, name: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script).arg(self.keys.len());
+        command.arg(&self.keys).arg(&self.args);
+        command
+    }
+}
+
+fn read_answer(value: &Value, ask: &Ask<'_>) -> Option<Answer> {
+    let items = value.as_sequence()?;
+    let word = text_of(items.first()?)?;
+    match word.as_str() {
+        "doubt" => Some(Answer::Doubt(text_of(items.get(1)?)?)),
+        "lease" => {
+            let index = usize::try_from(integer_of(items.get(1)?)?).ok()?;
+            (1..=ask.checks.len())
+                .contains(&index)
+                .then(|| Answer::Lease(index - 1))
+        }
+        "ok" | "no" => {
+            let is_admitted = word == "ok";
+            let now = Timestamp::from_millis(integer_of(items.get(1)?)?);
+            let numbers: Vec<i64> = items[2..].iter().map(integer_of).collect::<Option<_>>()?;
+            let readings = ask.checks.iter().zip(numbers.chunks_exact(4));
+            let readings: Vec<Reading> = readings
+                .map(|(check, numbers)| reading_of(check, numbers, is_admitted, now))
+                .collect();
+            if readings.len() != ask.checks.len() {
+                return None;
+            }
+            Some(Answer::Verdict(if is_admitted {
+                Verdict::Admitted(readings)
+            } else {
+                Verdict::Refused(readings)
+            }))
+        }
+        _ => None,
+    }
+}
+
+fn reading_of(check: &Check, numbers: &[i64], is_counted: bool, now: Timestamp) -> Reading {
+    let used = u64::try_from(numbers[0]).unwrap_or(0);
+    let cost = if is_counted { 0 } else { check.cost };
+    let is_bucket = |bucket: i64| Some(bucket).filter(|bucket| *bucket >= 0);
+    let fits = used.saturating_add(cost) <= check.limit;
+    Reading {
+        used,
+        fits,
+        whole_at: is_bucket(numbers[2]).map_or(now, |newest| check.window.clear_at(newest)),
+        admits_at: is_bucket(numbers[3])
+            .filter(|_| !fits && !is_counted)
+            .map(|freeing| check.window.clear_at(freeing)),
+        bucket: numbers[1],
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    redis::from_redis_value_ref(value).ok()
+}
+
+fn integer_of(value: &Value) -> Option<i64> {
+    redis::from_redis_value_ref(value).ok()
+}
+
+fn unreadable() -> RedisError {
+    (
+        redis::ErrorKind::Parse,
+        "the script's answer has another form",
+    )
+        .into()
+}
+
+fn flag(is_so: bool) -> String {
+    if is_so { "1" } else { "0" }.to_owned()
+}
+
+/// Everything of a subject carries its key as hash tag, so that a cluster keeps it on one node.
+fn standing_key(subject: &Subject) -> String {
+    format!("tp:{{{subject}}}:standing")
+}
+
+fn window_key(subject: &Subject, check: &Check) -> String {
+    format!("tp:{{{subject}}}:{}", check.id.as_str())
+}

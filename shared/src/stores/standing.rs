@@ -1,0 +1,185 @@
+//! Standing: what makes a user's credentials valid, kept where requests are admitted.
+//!
+//! A session is good while it is among the live ones, a user while they are active, and what
+//! somebody knows of a user while the epoch is the current one. Every change of these is part of
+//! the transaction that makes the change, so there is no moment at which they disagree.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+
+use super::accounts::create;
+use super::tables::admission::{ACTIVE, ADMISSION_SK, EPOCH, LIVE, StandingItem, VERSION, user_pk};
+use super::tables::{PK, SK};
+use super::transaction::IntoWrite;
+use super::{AccountStore, StoreError, number, text};
+use crate::auth::User;
+use crate::ids::{SessionId, UserId};
+use crate::limits::{Proof, Verdict};
+
+/// What makes the credentials of a user valid, as it was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Raised by every change of it.
+    pub version: u64,
+    /// Raised by every change of the user's record or keys.
+    pub epoch: u64,
+    pub is_active: bool,
+    live: BTreeSet<String>,
+}
+
+impl Standing {
+    /// Whether the session has not ended.
+    pub fn admits(&self, session: SessionId) -> bool {
+        self.is_active && self.live.contains(&session.short())
+    }
+
+    /// What it has against a proof; `None` if nothing.
+    pub(super) fn objection(&self, proof: Proof) -> Option<Verdict> {
+        let has_ended = proof.session.is_some_and(|session| !self.admits(session));
+        if !self.is_active || has_ended {
+            Some(Verdict::Invalid)
+        } else if self.epoch != proof.epoch {
+            Some(Verdict::Outdated)
+        } else {
+            None
+        }
+    }
+
+    /// The live sessions, in their short form.
+    pub(super) fn live(&self) -> impl Iterator<Item = &str> {
+        self.live.iter().map(String::as_str)
+    }
+}
+
+impl From<StandingItem> for Standing {
+    fn from(item: StandingItem) -> Self {
+        Self {
+            version: item.v,
+            epoch: item.ep,
+            is_active: item.active,
+            live: item.live,
+        }
+    }
+}
+
+/// What becomes of a user's live sessions.
+pub(super) enum Sessions {
+    /// They stay as they are.
+    Stay,
+    /// One ends, whatever the others do.
+    Without(SessionId),
+    /// All end but one, which must be live.
+    Only(SessionId),
+    /// All end.
+    None,
+    /// They become these, if nothing has changed since this version was read.
+    Exactly(BTreeSet<String>, u64),
+}
+
+/// Whether what is known of the user remains current.
+pub(super) enum Epoch {
+    Stays,
+    /// It is raised from what was read.
+    RaisedFrom(u64),
+}
+
+impl AccountStore {
+    /// What makes the credentials of a user valid; `None` if there is no such user.
+    pub async fn standing(&self, user: UserId) -> Result<Option<Standing>, StoreError> {
+        let item: Option<StandingItem> = self
+            .get(&self.tables.admission, user_pk(user), ADMISSION_SK)
+            .await?;
+        Ok(item.map(Standing::from))
+    }
+
+    /// The write that gives a new user a standing.
+    pub(super) fn standing_begins(
+        &self,
+        user: &User,
+        session: Option<SessionId>,
+    ) -> Result<TransactWriteItem, StoreError> {
+        create(
+            &self.tables.admission,
+            StandingItem {
+                pk: user_pk(user.id),
+                sk: ADMISSION_SK.to_owned(),
+                v: 1,
+                ep: user.epoch,
+                active: user.is_active,
+                live: session.iter().map(|session| session.short()).collect(),
+            },
+        )
+    }
+
+    /// The write that changes a user's standing. It fails when the user is inactive, or when what
+    /// the change builds on is no longer so.
+    pub(super) fn standing_changes(
+        &self,
+        user: UserId,
+        sessions: Sessions,
+        epoch: &Epoch,
+    ) -> TransactWriteItem {
+        let mut update = Update::builder()
+            .table_name(&self.tables.admission)
+            .key(PK, text(user_pk(user)))
+            .key(SK, text(ADMISSION_SK))
+            .expression_attribute_names("#v", VERSION)
+            .expression_attribute_names("#active", ACTIVE)
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":true", AttributeValue::Bool(true));
+        let (mut set, mut remove, mut delete) = (String::new(), "", "");
+        let mut condition = String::from("#active = :true");
+        if !matches!(sessions, Sessions::Stay) {
+            update = update.expression_attribute_names("#live", LIVE);
+        }
+        let set_of = |live: Vec<String>| AttributeValue::Ss(live);
+        match sessions {
+            Sessions::Stay => {}
+            Sessions::Without(session) => {
+                delete = " DELETE #live :live";
+                let ended = set_of(vec![session.short()]);
+                update = update.expression_attribute_values(":live", ended);
+            }
+            Sessions::Only(session) => {
+                set.push_str("#live = :live");
+                condition.push_str(" AND contains(#live, :kept)");
+                update = update
+                    .expression_attribute_values(":live", set_of(vec![session.short()]))
+                    .expression_attribute_values(":kept", text(session.short()));
+            }
+            Sessions::None => remove = " REMOVE #live",
+            Sessions::Exactly(live, version) => {
+                condition.push_str(" AND #v = :version");
+                update = update.expression_attribute_values(":version", number(version));
+                if live.is_empty() {
+                    remove = " REMOVE #live";
+                } else {
+                    set.push_str("#live = :live");
+                    let live = set_of(live.into_iter().collect());
+                    update = update.expression_attribute_values(":live", live);
+                }
+            }
+        }
+        if let Epoch::RaisedFrom(read) = epoch {
+            if !set.is_empty() {
+                set.push_str(", ");
+            }
+            set.push_str("#ep = :next");
+            condition.push_str(" AND #ep = :read");
+            update = update
+                .expression_attribute_names("#ep", EPOCH)
+                .expression_attribute_values(":next", number(read + 1))
+                .expression_attribute_values(":read", number(read));
+        }
+        let set = if set.is_empty() {
+            set
+        } else {
+            format!("SET {set} ")
+        };
+        update
+            .update_expression(format!("{set}ADD #v :one{remove}{delete}"))
+            .condition_expression(condition)
+            .into_write()
+    }
+}

@@ -1,0 +1,49 @@
+//! The `admission` table: what decides whether a request is let in.
+//!
+//! | pk | sk | item |
+//! |---|---|---|
+//! | a subject: `USER#<user>`, `IP#<address>`, ... | `ADMISSION` | the subject's windows and, of a user, [`StandingItem`] |
+//!
+//! A window with the id `h` is kept in the attributes `h.i` (its newest bucket), `h.n` (what was
+//! counted there), `h.s` (what counts in all, as of that bucket), `h.q` (what was counted in the
+//! bucket before it) and `h.p` (which bucket that was, and all older ones that still count).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::UserId;
+use crate::limits::Subject;
+
+pub(crate) const ADMISSION_SK: &str = "ADMISSION";
+
+pub(crate) const VERSION: &str = "v";
+pub(crate) const EPOCH: &str = "ep";
+pub(crate) const ACTIVE: &str = "active";
+pub(crate) const LIVE: &str = "live";
+
+pub(crate) fn subject_pk(subject: &Subject) -> String {
+    subject.to_string()
+}
+
+pub(crate) fn user_pk(user: UserId) -> String {
+    subject_pk(&Subject::User(user))
+}
+
+/// What makes the credentials of a user valid.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StandingItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    /// Raised by every change of this.
+    pub(crate) v: u64,
+    pub(crate) ep: u64,
+    pub(crate) active: bool,
+    /// The sessions that have not ended, in their short form.
+    #[serde(
+        with = "serde_dynamo::string_set",
+        skip_serializing_if = "BTreeSet::is_empty",
+        default
+    )]
+    pub(crate) live: BTreeSet<String>,
+}

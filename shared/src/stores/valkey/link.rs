@@ -1,0 +1,254 @@
+//! The link to Valkey: made ahead of the first request, given up at the first command that fails
+//! or takes too long, and made anew beside the requests.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+};
+
+use crate::clock::{Clock, Timestamp};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long after a failed try the next one may begin.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub struct ValkeyAddress {
+    /// `redis://` or `rediss://`, with host and port.
+    pub url: String,
+    /// Whether the server is a cluster, as ElastiCache Serverless is.
+    pub is_cluster: bool,
+}
+
+/// A connection, and since when what it finds may be trusted.
+#[derive(Clone)]
+pub(crate) struct Live {
+    connection: Connection,
+    /// The server's time when the link was made: copies that were made before may be from before
+    /// an outage that this instance has not seen.
+    pub(crate) trusted_since: Timestamp,
+    made: u64,
+}
+
+#[derive(Clone)]
+enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+/// How the link is, for `/health` and the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkState {
+    Up,
+    Down { since: Timestamp },
+}
+
+/// The link of one process, shared by all of its requests.
+#[derive(Clone)]
+pub struct ValkeyLink(Arc<Inner>);
+
+struct Inner {
+    address: ValkeyAddress,
+    clock: Clock,
+    budget: Duration,
+    live: RwLock<Option<Live>>,
+    attempt: Mutex<Attempt>,
+}
+
+struct Attempt {
+    is_under_way: bool,
+    last: Option<Instant>,
+    made: u64,
+    down_since: Option<Timestamp>,
+}
+
+impl ValkeyLink {
+    /// A link whose commands are given up after `budget`. It is not made yet.
+    pub fn new(address: ValkeyAddress, clock: Clock, budget: Duration) -> Self {
+        let down_since = Some(clock.now());
+        Self(Arc::new(Inner {
+            address,
+            clock,
+            budget,
+            live: RwLock::new(None),
+            attempt: Mutex::new(Attempt {
+                is_under_way: false,
+                last: None,
+                made: 0,
+                down_since,
+            }),
+        }))
+    }
+
+    /// The live link; without one, a try to make it begins beside the caller, unless one is under
+    /// way or has just failed.
+    pub(crate) fn live(&self) -> Option<Live> {
+        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
+        if live.is_some() {
+            return live.clone();
+        }
+        drop(live);
+        if self.claim_attempt() {
+            let link = self.clone();
+            tokio::spawn(async move { link.attempt().await });
+        }
+        None
+    }
+
+    /// How it is.
+    pub fn state(&self) -> LinkState {
+        let attempt = self
+            .0
+            .attempt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match attempt.down_since {
+            Some(since) => LinkState::Down { since },
+            None => LinkState::Up,
+        }
+    }
+
+    /// Makes the link and waits for it; for the start. A failure is no reason not to start.
+    pub async fn connect(&self) {
+        if self.claim_attempt() {
+            self.attempt().await;
+        }
+    }
+
+    /// Sends one command within the budget. A failure takes the link down for everybody.
+    pub(crate) async fn query<T: FromRedisValue>(
+        &self,
+        live: &Live,
+        command: &Cmd,
+    ) -> RedisResult<T> {
+        let sent = tokio::time::timeout(self.0.budget, live.send(command)).await;
+        let answer = sent.unwrap_or_else(|_| {
+            let late = (ErrorKind::Io, "no answer within the budget");
+            Err(RedisError::from(late))
+        });
+        match answer.and_then(|value| Ok(redis::from_redis_value::<T>(value)?)) {
+            Err(error) if error.code() != Some("NOSCRIPT") => {
+                self.give_up(live, &error);
+                Err(error)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Takes the link down, unless it has been made anew since.
+    fn give_up(&self, live: &Live, error: &RedisError) {
+        let mut current = self.0.live.write().unwrap_or_else(PoisonError::into_inner);
+        if current
+            .as_ref()
+            .is_some_and(|current| current.made == live.made)
+        {
+            *current = None;
+            let mut attempt = self
+                .0
+                .attempt
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            attempt.down_since = Some(self.0.clock.now());
+            attempt.last = Some(Instant::now());
+            tracing::warn!(cause = %error, "Valkey is away: limits are decided by DynamoDB");
+        }
+    }
+
+    fn claim_attempt(&self) -> bool {
+        let mut attempt = self
+            .0
+            .attempt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_too_soon = attempt
+            .last
+            .is_some_and(|last| last.elapsed() < RETRY_AFTER);
+        if attempt.is_under_way || is_too_soon {
+            return false;
+        }
+        attempt.is_under_way = true;
+        true
+    }
+
+    async fn attempt(&self) {
+        let made = tokio::time::timeout(CONNECT_TIMEOUT, self.0.open()).await;
+        let made = made.unwrap_or_else(|_| {
+            Err(RedisError::from((
+                ErrorKind::Io,
+                "no connection within a second",
+            )))
+        });
+        let mut current = self.0.live.write().unwrap_or_else(PoisonError::into_inner);
+        let mut attempt = self
+            .0
+            .attempt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        attempt.is_under_way = false;
+        attempt.last = Some(Instant::now());
+        match made {
+            Ok((connection, trusted_since)) => {
+                attempt.made += 1;
+                attempt.down_since = None;
+                *current = Some(Live {
+                    connection,
+                    trusted_since,
+                    made: attempt.made,
+                });
+                tracing::info!("Valkey is there: limits are decided by it");
+            }
+            Err(error) => {
+                tracing::debug!(cause = %error, "Valkey is still away");
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn open(&self) -> RedisResult<(Connection, Timestamp)> {
+        let connection = if self.address.is_cluster {
+            let client = ClusterClient::builder([self.address.url.as_str()])
+                .connection_timeout(CONNECT_TIMEOUT)
+                .response_timeout(CONNECT_TIMEOUT)
+                .retries(1)
+                .build()?;
+            Connection::Cluster(client.get_async_connection().await?)
+        } else {
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                .set_response_timeout(Some(CONNECT_TIMEOUT));
+            let client = Client::open(self.address.url.as_str())?;
+            let connection = client.get_multiplexed_async_connection_with_config(&config);
+            Connection::Single(connection.await?)
+        };
+        let (seconds, micros): (i64, i64) =
+            redis::from_redis_value(connection.send(&redis::cmd("TIME")).await?)?;
+        let now = match self.clock.is_shifted() {
+            true => self.clock.now(),
+            false => Timestamp::from_millis(seconds * 1_000 + micros / 1_000),
+        };
+        Ok((connection, now))
+    }
+}
+
+impl Live {
+    async fn send(&self, command: &Cmd) -> RedisResult<redis::Value> {
+        self.connection.send(command).await
+    }
+}
+
+impl Connection {
+    async fn send(&self, command: &Cmd) -> RedisResult<redis::Value> {
+        match self {
+            Self::Single(connection) => connection.clone().req_packed_command(command).await,
+            Self::Cluster(connection) => connection.clone().req_packed_command(command).await,
+        }
+    }
+}
