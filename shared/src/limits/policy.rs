@@ -1,1 +1,0 @@
-//! The policy: tiers, classes and upstreams, as their owner writes them down.
