@@ -7,6 +7,7 @@ pub mod email;
 pub mod one_time_token;
 pub mod password;
 pub mod refresh_token;
+pub mod scope;
 pub mod secret;
 pub mod session;
 pub mod signing_keys;
@@ -19,6 +20,7 @@ pub use password::{
     NewPassword, Password, PasswordHash, PasswordHasher, PasswordRejected, Verdict,
 };
 pub use refresh_token::{RefreshKey, RefreshToken};
+pub use scope::{Scope, ScopeSet};
 pub use secret::StageSecret;
 pub use session::{RefreshDecision, Session};
 pub use signing_keys::{Algorithm, SigningKeys};
