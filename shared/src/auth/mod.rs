@@ -1,8 +1,9 @@
-//! Identity: users, passwords, tokens and sessions, as rules without I/O.
+//! Identity: users, passwords, tokens, sessions and API keys, as rules without I/O.
 //!
 //! Nothing in here knows DynamoDB or HTTP; `tests/it/architecture.rs` holds it to that.
 
 pub mod access_token;
+pub mod api_key;
 pub mod email;
 pub mod one_time_token;
 pub mod password;
@@ -14,6 +15,10 @@ pub mod signing_keys;
 pub mod user;
 
 pub use access_token::{Claims, TokenProfile, TokenRejected};
+pub use api_key::grant::{GrantRefused, Grantor, KeyGrant};
+pub use api_key::networks::{CidrList, Network};
+pub use api_key::record::{ApiKeyRecord, KeyLimits, KeyName, KeyState, LimitSlot, Rotation};
+pub use api_key::{ApiKey, KeyDigest, KeyKind};
 pub use email::{EmailAddress, EmailKey};
 pub use one_time_token::{OneTimeToken, Purpose, TokenDigest};
 pub use password::{

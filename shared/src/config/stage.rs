@@ -5,6 +5,7 @@ use std::fmt;
 use http::Uri;
 
 use super::{ConfigError, Environment, variables};
+use crate::auth::KeyKind;
 
 const DEFAULT_ISSUER: &str = "http://127.0.0.1:3000";
 
@@ -21,6 +22,14 @@ impl Stage {
     /// Whether strangers reach it, so that nothing may be lax.
     pub const fn is_deployed(self) -> bool {
         matches!(self, Self::Staging | Self::Production)
+    }
+
+    /// The kind of API key that is made here: only production's are live.
+    pub const fn key_kind(self) -> KeyKind {
+        match self {
+            Self::Production => KeyKind::Live,
+            Self::Development | Self::Testing | Self::Staging => KeyKind::Test,
+        }
     }
 }
 
