@@ -274,9 +274,9 @@ pub(crate) mod tests {
         }
     }
 
-    fn rotated(live_until: Timestamp) -> Option<Rotation> {
+    fn until(live_until: Timestamp) -> Rotation {
         let to = KeyId::new(T);
-        Some(Rotation { to, live_until })
+        Rotation { to, live_until }
     }
 
     #[test]
@@ -304,26 +304,32 @@ pub(crate) mod tests {
                 None,
                 KeyState::Revoked,
             ),
-            ("in its overlap", None, None, rotated(after), KeyState::Live),
+            (
+                "in its overlap",
+                None,
+                None,
+                Some(until(after)),
+                KeyState::Live,
+            ),
             (
                 "at its overlap's end",
                 None,
                 None,
-                rotated(T),
+                Some(until(T)),
                 KeyState::Revoked,
             ),
             (
                 "expires in its overlap",
                 Some(T),
                 None,
-                rotated(after),
+                Some(until(after)),
                 KeyState::Expired,
             ),
             (
                 "revoked in its overlap",
                 None,
                 Some(before),
-                rotated(after),
+                Some(until(after)),
                 KeyState::Revoked,
             ),
         ];
@@ -344,7 +350,7 @@ pub(crate) mod tests {
     fn a_rotated_key_shows_the_end_of_its_overlap_as_its_revocation_once_it_is_over() {
         let end = T.plus(Duration::from_mins(1));
         let key = ApiKeyRecord {
-            rotation: rotated(end),
+            rotation: Some(until(end)),
             ..record()
         };
         let revoked = ApiKeyRecord {
@@ -363,9 +369,9 @@ pub(crate) mod tests {
         let cases = [
             (None, None, None),
             (Some(T), None, Some(T)),
-            (None, rotated(T), Some(T)),
-            (Some(later), rotated(T), Some(T)),
-            (Some(T), rotated(later), Some(T)),
+            (None, Some(until(T)), Some(T)),
+            (Some(later), Some(until(T)), Some(T)),
+            (Some(T), Some(until(later)), Some(T)),
         ];
 
         for (expires_at, rotation, expected) in cases {
