@@ -159,3 +159,18 @@ pub(super) fn origin_or_base(text: &str) -> Result<(), String> {
         Err(format!("{text:?} is not an address"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_productions_keys_are_live() {
+        let others = [Stage::Development, Stage::Testing, Stage::Staging];
+
+        assert_eq!(Stage::Production.key_kind(), KeyKind::Live);
+        for stage in others {
+            assert_eq!(stage.key_kind(), KeyKind::Test, "{stage}");
+        }
+    }
+}

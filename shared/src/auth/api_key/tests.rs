@@ -130,6 +130,9 @@ fn what_does_not_look_like_a_key_is_refused() {
         good.replace("1ggZdL", "154688"),
         good.replace("0123", "3210"),
         good.replace("UV", "U-"),
+        // The right checksums of what is not in base62.
+        good.replace("UV1ggZdL", "U-2r03Bn"),
+        good.replace("UV1ggZdL", "é1ZpegE"),
         good.replace("UV", "é"),
         good.replace("tp_live_0", "tp_live_é"),
         good.replace("tp_live_0", "tp_live\u{1f600}"),
