@@ -4,6 +4,7 @@
 //! time instead of waiting for it.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -67,13 +68,28 @@ impl Serialize for Timestamp {
     }
 }
 
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let moment = OffsetDateTime::parse(&text, &Rfc3339).map_err(serde::de::Error::custom)?;
-        let millis = moment.unix_timestamp_nanos() / 1_000_000;
+/// What was given is not a time by RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a time by RFC 3339")]
+pub struct InvalidTimestamp;
+
+/// Reads RFC 3339 with any offset; what is finer than a millisecond is dropped.
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        let millis = moment.unix_timestamp_nanos().div_euclid(1_000_000);
         i64::try_from(millis)
             .map(Self)
+            .map_err(|_| InvalidTimestamp)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
             .map_err(serde::de::Error::custom)
     }
 }
@@ -137,6 +153,16 @@ mod tests {
 
         assert_eq!(shown, r#""2026-11-20T20:43:16.042Z""#);
         assert_eq!(serde_json::from_str::<Timestamp>(&shown).unwrap(), moment);
+    }
+
+    #[test]
+    fn a_time_with_an_offset_is_read_and_what_is_no_time_is_refused() {
+        let with_offset = "2026-11-20T21:43:16.0429+01:00".parse::<Timestamp>();
+
+        assert_eq!(with_offset, Ok(Timestamp::from_millis(1_795_207_396_042)));
+        for text in ["", "2026-11-20", "2026-11-20T21:43:16", "tomorrow"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text:?}");
+        }
     }
 
     #[test]

@@ -89,6 +89,11 @@ id!(
     "ses_"
 );
 id!(
+    /// An API key: `key_…`. Names it; the key itself is secret.
+    KeyId,
+    "key_"
+);
+id!(
     /// An event in the outbox: `evt_…`.
     EventId,
     "evt_"

@@ -12,8 +12,8 @@ use jsonwebtoken::{Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::user::scopes_of;
-use super::{Role, SigningKeys, Tier, User};
+use super::scope::space_separated;
+use super::{Role, ScopeSet, SigningKeys, Tier, User};
 use crate::clock::Timestamp;
 use crate::ids::{self, SessionId, UserId};
 
@@ -44,7 +44,8 @@ pub struct Claims {
     pub nbf: Option<i64>,
     pub tier: Tier,
     pub roles: Vec<Role>,
-    pub scope: String,
+    #[serde(with = "space_separated")]
+    pub scope: ScopeSet,
     /// The user's epoch when the token was made.
     pub ep: u64,
 }
@@ -120,7 +121,7 @@ impl TokenProfile {
             nbf: None,
             tier: user.tier.clone(),
             roles: user.roles.clone(),
-            scope: scopes_of(&user.roles),
+            scope: ScopeSet::of_roles(&user.roles),
             ep: user.epoch,
         };
         jsonwebtoken::encode(&header, &claims, key).map(Into::into)

@@ -1,4 +1,6 @@
-//! Users: who they are, what tier they are in, and what their roles let them do.
+//! Users: who they are, what tier they are in, which of their sessions stand.
+//!
+//! What a role lets its holder do stands in [`super::scope`].
 
 use std::fmt;
 
@@ -40,54 +42,6 @@ pub enum Role {
     Admin,
 }
 
-/// What every user may do.
-const USER_SCOPES: &[&str] = &[
-    "profile:read",
-    "profile:write",
-    "keys:read",
-    "keys:write",
-    "usage:read",
-    "preferences:read",
-    "preferences:write",
-    "behavior:read",
-    "behavior:write",
-    "content:read",
-    "query:run",
-    "history:read",
-    "history:write",
-    "jobs:read",
-    "jobs:write",
-    "cache:read",
-    "cache:write",
-];
-const SUPPORT_SCOPES: &[&str] = &["admin:read"];
-const ADMIN_SCOPES: &[&str] = &[
-    "admin:read",
-    "admin:write",
-    "keys:verify",
-    "limits:check",
-    "content:write",
-];
-
-/// The scopes that `roles` hold together, space-separated as a token states them (RFC 6749,
-/// section 3.3), each once.
-pub fn scopes_of(roles: &[Role]) -> String {
-    let mut scopes: Vec<&str> = Vec::new();
-    for role in roles {
-        let held = match role {
-            Role::User => USER_SCOPES,
-            Role::Support => SUPPORT_SCOPES,
-            Role::Admin => ADMIN_SCOPES,
-        };
-        for scope in held {
-            if !scopes.contains(scope) {
-                scopes.push(scope);
-            }
-        }
-    }
-    scopes.join(" ")
-}
-
 /// An account.
 #[derive(Clone, Debug)]
 pub struct User {
@@ -103,21 +57,4 @@ pub struct User {
     /// Raised by every change of this record or of the user's keys; a token states the one that it
     /// was made under.
     pub epoch: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_admin_holds_a_users_scopes_and_the_admins_each_once() {
-        let scopes = scopes_of(&[Role::User, Role::Support, Role::Admin]);
-
-        let mut list: Vec<&str> = scopes.split(' ').collect();
-        let count = list.len();
-        list.sort_unstable();
-        list.dedup();
-        assert_eq!(list.len(), count);
-        assert!(list.contains(&"profile:read") && list.contains(&"admin:write"));
-    }
 }

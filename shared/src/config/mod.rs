@@ -150,20 +150,34 @@ fn secret_source(
     }
 }
 
-/// The names of the tables, as the template gives them.
+/// The names of the tables that functions which admit requests use, as the template gives them.
+#[derive(Clone, Debug)]
+pub struct UserTables {
+    pub identity: String,
+    pub admission: String,
+}
+
+impl UserTables {
+    pub fn read(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            identity: identity_table(env)?,
+            admission: env.required(&variables::ADMISSION_TABLE)?.to_owned(),
+        })
+    }
+}
+
+/// The names of the tables that `auth` uses.
 #[derive(Clone, Debug)]
 pub struct Tables {
     pub credentials: String,
-    pub identity: String,
-    pub admission: String,
+    pub users: UserTables,
 }
 
 impl Tables {
     pub fn read(env: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             credentials: env.required(&variables::CREDENTIALS_TABLE)?.to_owned(),
-            identity: identity_table(env)?,
-            admission: env.required(&variables::ADMISSION_TABLE)?.to_owned(),
+            users: UserTables::read(env)?,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use http::Uri;
 
 use super::{ConfigError, Environment, variables};
+use crate::auth::KeyKind;
 
 const DEFAULT_ISSUER: &str = "http://127.0.0.1:3000";
 
@@ -21,6 +22,14 @@ impl Stage {
     /// Whether strangers reach it, so that nothing may be lax.
     pub const fn is_deployed(self) -> bool {
         matches!(self, Self::Staging | Self::Production)
+    }
+
+    /// The kind of API key that is made here: only production's are live.
+    pub const fn key_kind(self) -> KeyKind {
+        match self {
+            Self::Production => KeyKind::Live,
+            Self::Development | Self::Testing | Self::Staging => KeyKind::Test,
+        }
     }
 }
 
@@ -148,5 +157,20 @@ pub(super) fn origin_or_base(text: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("{text:?} is not an address"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_productions_keys_are_live() {
+        let others = [Stage::Development, Stage::Testing, Stage::Staging];
+
+        assert_eq!(Stage::Production.key_kind(), KeyKind::Live);
+        for stage in others {
+            assert_eq!(stage.key_kind(), KeyKind::Test, "{stage}");
+        }
     }
 }

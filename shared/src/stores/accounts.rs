@@ -63,16 +63,16 @@ impl AccountStore {
             wait(pause).await;
             let mut writes = vec![
                 create(
-                    &self.tables.identity,
+                    &self.users.identity,
                     EmailGuardItem {
                         pk: identity::email_pk(&email),
                         sk: identity::GUARD_SK.to_owned(),
                         user_id: user.id,
                     },
                 )?,
-                create(&self.tables.identity, UserItem::from(user))?,
+                create(&self.users.identity, UserItem::from(user))?,
                 create(
-                    &self.tables.credentials,
+                    &self.credentials,
                     PasswordItem {
                         pk: credentials::user_pk(user.id),
                         sk: credentials::PASSWORD_SK.to_owned(),
@@ -84,13 +84,11 @@ impl AccountStore {
                 )?,
             ];
             writes.push(
-                self.standing_begins(user, account.session.as_ref().map(|session| session.id))?,
+                self.users
+                    .standing_begins(user, account.session.as_ref().map(|session| session.id))?,
             );
             if let Some(session) = &account.session {
-                writes.push(create(
-                    &self.tables.credentials,
-                    SessionItem::from(session),
-                )?);
+                writes.push(create(&self.credentials, SessionItem::from(session))?);
             }
             if account.verification == Verification::ByMail
                 && let Budget::Open(budget) = self.mail_budget(&email, now).await?
@@ -98,7 +96,7 @@ impl AccountStore {
                 let event = MailEvent::VerifyEmail { user_id: user.id };
                 writes.extend(self.mail_writes(budget, event, now)?);
             }
-            match transact(&self.client, writes).await {
+            match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(Registration::Done),
                 Err(NotWritten::Condition(GUARD)) => return Ok(Registration::EmailTaken),
                 // The address got another mail meanwhile: count again.
@@ -115,29 +113,23 @@ impl AccountStore {
     pub async fn owner_of(&self, email: &EmailKey) -> Result<Option<UserId>, StoreError> {
         let pk = identity::email_pk(email);
         let guard: Option<EmailGuardItem> = self
-            .get(&self.tables.identity, pk, identity::GUARD_SK)
+            .users
+            .get(&self.users.identity, pk, identity::GUARD_SK)
             .await?;
         Ok(guard.map(|guard| guard.user_id))
     }
 
-    pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        let pk = identity::user_pk(id);
-        let item: Option<UserItem> = self
-            .get(&self.tables.identity, pk, identity::USER_SK)
-            .await?;
-        Ok(item.map(User::from))
-    }
-
     /// A user and the password, read at once.
     pub async fn account(&self, id: UserId) -> Result<Option<Account>, StoreError> {
-        let (user, password) = tokio::try_join!(self.user(id), self.password(id))?;
+        let (user, password) = tokio::try_join!(self.users.user(id), self.password(id))?;
         Ok(user.map(|user| Account { user, password }))
     }
 
     async fn password(&self, id: UserId) -> Result<Option<StoredPassword>, StoreError> {
         let pk = credentials::user_pk(id);
         let item: Option<PasswordItem> = self
-            .get(&self.tables.credentials, pk, credentials::PASSWORD_SK)
+            .users
+            .get(&self.credentials, pk, credentials::PASSWORD_SK)
             .await?;
         Ok(item.map(|item| StoredPassword {
             hash: PasswordHash::stored(item.hash),

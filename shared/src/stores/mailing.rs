@@ -59,7 +59,7 @@ impl AccountStore {
                 return Ok(MailQueued::BudgetUsedUp);
             };
             let writes = self.mail_writes(budget, event.clone(), now)?;
-            match transact(&self.client, writes.into()).await {
+            match transact(&self.users.client, writes.into()).await {
                 Ok(()) => return Ok(MailQueued::Yes),
                 Err(NotWritten::Condition(_)) => {}
                 Err(NotWritten::Failed(error)) => return Err(error),
@@ -77,7 +77,8 @@ impl AccountStore {
     ) -> Result<Budget, StoreError> {
         let pk = credentials::budget_pk(email);
         let item: Option<MailBudgetItem> = self
-            .get(&self.tables.credentials, pk.clone(), credentials::BUDGET_SK)
+            .users
+            .get(&self.credentials, pk.clone(), credentials::BUDGET_SK)
             .await?;
         let (mut sent_at, version) = item.map_or((vec![], 0), |item| (item.sent_at, item.version));
         let window_start = now.minus(BUDGET_WINDOW).millis();
@@ -109,14 +110,14 @@ impl AccountStore {
             "version = :read"
         };
         let counted = Put::builder()
-            .table_name(&self.tables.credentials)
+            .table_name(&self.credentials)
             .condition_expression(count_is_as_read)
             .expression_attribute_values(":read", number(budget.version - 1))
             .set_item(Some(to_item(budget)?))
             .into_write();
         let id = EventId::new(now);
         let event = create(
-            &self.tables.identity,
+            &self.users.identity,
             OutboxItem {
                 pk: identity::outbox_pk(id),
                 sk: identity::EVENT_SK.to_owned(),
@@ -137,7 +138,8 @@ impl AccountStore {
     ) -> Result<Option<MailEvent>, StoreError> {
         let pk = identity::outbox_pk(id);
         let item: Option<OutboxItem> = self
-            .get(&self.tables.identity, pk, identity::EVENT_SK)
+            .users
+            .get(&self.users.identity, pk, identity::EVENT_SK)
             .await?;
         let is_due = |item: &OutboxItem| now.seconds() < item.ttl;
         Ok(item.filter(is_due).map(|item| item.mail))
@@ -177,9 +179,10 @@ impl AccountStore {
             expires_at: expires_at.millis(),
             ttl: expires_at.seconds(),
         };
-        self.client
+        self.users
+            .client
             .put_item()
-            .table_name(&self.tables.credentials)
+            .table_name(&self.credentials)
             .set_item(Some(to_item(item)?))
             .send()
             .await
@@ -193,9 +196,10 @@ impl AccountStore {
 
     /// Takes an event out of the outbox: its mail has gone.
     pub async fn mail_sent(&self, id: EventId) -> Result<(), StoreError> {
-        self.client
+        self.users
+            .client
             .delete_item()
-            .table_name(&self.tables.identity)
+            .table_name(&self.users.identity)
             .key(PK, AttributeValue::S(identity::outbox_pk(id)))
             .key(SK, AttributeValue::S(identity::EVENT_SK.to_owned()))
             .send()

@@ -41,21 +41,23 @@ pub use standing::Standing;
 
 pub use valkey::{LinkState, ValkeyAddress, ValkeyLink};
 
-use crate::config::Tables;
+use crate::config::{Tables, UserTables};
 use tables::{PK, SK};
 
-/// Users, their credentials and sessions, and the mails that they are owed.
+/// Users, their keys and their standing: what every function that admits requests knows.
 #[derive(Clone)]
-pub struct AccountStore {
+pub struct UserStore {
     client: Client,
-    tables: Tables,
+    identity: String,
+    admission: String,
 }
 
-impl AccountStore {
-    pub fn new(dynamodb: &DynamoDb, tables: Tables) -> Self {
+impl UserStore {
+    pub fn new(dynamodb: &DynamoDb, tables: UserTables) -> Self {
         Self {
             client: dynamodb.client(),
-            tables,
+            identity: tables.identity,
+            admission: tables.admission,
         }
     }
 
@@ -77,6 +79,28 @@ impl AccountStore {
             .await
             .map_err(|error| StoreError::from_sdk("GetItem", error))?;
         answer.item.map(from_item).transpose()
+    }
+}
+
+/// Users' passwords, sessions and one-time tokens, and the mails that they are owed: what `auth`
+/// alone may know.
+#[derive(Clone)]
+pub struct AccountStore {
+    users: UserStore,
+    credentials: String,
+}
+
+impl AccountStore {
+    pub fn new(dynamodb: &DynamoDb, tables: Tables) -> Self {
+        Self {
+            users: UserStore::new(dynamodb, tables.users),
+            credentials: tables.credentials,
+        }
+    }
+
+    /// What others may know too.
+    pub fn users(&self) -> &UserStore {
+        &self.users
     }
 }
 

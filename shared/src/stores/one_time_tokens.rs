@@ -38,18 +38,18 @@ impl AccountStore {
             };
             let no_reset_since = "resets = :resets";
             let password_stands = ConditionCheck::builder()
-                .table_name(&self.tables.credentials)
+                .table_name(&self.credentials)
                 .key(PK, text(credentials::user_pk(user)))
                 .key(SK, text(credentials::PASSWORD_SK))
                 .condition_expression(no_reset_since)
                 .expression_attribute_values(":resets", number(token.resets))
                 .into_write();
-            let Some(found) = self.user(user).await?.filter(|user| user.is_active) else {
+            let Some(found) = self.users.user(user).await?.filter(|user| user.is_active) else {
                 return Ok(Redeemed::InvalidToken);
             };
             let [record, standing] = self.verified(&found, Sessions::Stay, now);
             let writes = vec![self.spend(digest), password_stands, record, standing];
-            match transact(&self.client, writes).await {
+            match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(Redeemed::Yes),
                 // The user's record changed meanwhile: look again.
                 Err(NotWritten::Condition(USER..)) => {}
@@ -70,6 +70,7 @@ impl AccountStore {
     ) -> Result<Option<User>, StoreError> {
         match self.token(digest, Purpose::ResetPassword, now).await? {
             Some(token) => Ok(self
+                .users
                 .user(token.user_id)
                 .await?
                 .filter(|user| user.is_active)),
@@ -92,6 +93,7 @@ impl AccountStore {
                 return Ok(Redeemed::InvalidToken);
             };
             let Some(user) = self
+                .users
                 .user(token.user_id)
                 .await?
                 .filter(|user| user.is_active)
@@ -102,7 +104,7 @@ impl AccountStore {
             let password = self.set_password(user.id, version, hash, SetBy::AReset, now);
             let [record, standing] = self.verified(&user, Sessions::None, now);
             let writes = vec![self.spend(digest), password, record, standing];
-            match transact(&self.client, writes).await {
+            match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(Redeemed::Yes),
                 // The user's record changed meanwhile: look again.
                 Err(NotWritten::Condition(USER..)) => {}
@@ -118,7 +120,7 @@ impl AccountStore {
     /// The writes that call a user's address verified.
     fn verified(&self, user: &User, sessions: Sessions, now: Timestamp) -> [TransactWriteItem; 2] {
         let verified = vec![("is_verified", Some(AttributeValue::Bool(true)))];
-        self.record_changes(user, verified, sessions, now)
+        self.users.record_changes(user, verified, sessions, now)
     }
 
     async fn token(
@@ -129,7 +131,8 @@ impl AccountStore {
     ) -> Result<Option<OneTimeTokenItem>, StoreError> {
         let pk = credentials::token_pk(digest);
         let item: Option<OneTimeTokenItem> = self
-            .get(&self.tables.credentials, pk, credentials::TOKEN_SK)
+            .users
+            .get(&self.credentials, pk, credentials::TOKEN_SK)
             .await?;
         Ok(item.filter(|item| item.purpose == purpose && now.millis() < item.expires_at))
     }
@@ -138,7 +141,7 @@ impl AccountStore {
     fn spend(&self, digest: &TokenDigest) -> TransactWriteItem {
         let is_unspent = "attribute_exists(pk)";
         Delete::builder()
-            .table_name(&self.tables.credentials)
+            .table_name(&self.credentials)
             .key(PK, text(credentials::token_pk(digest)))
             .key(SK, text(credentials::TOKEN_SK))
             .condition_expression(is_unspent)

@@ -40,8 +40,10 @@ impl AccountStore {
         const PASSWORD: usize = 0;
         let password = self.set_password(user, checked.version, hash, SetBy::ItsOwner, now);
         // Fails when the caller's own session has ended meanwhile; keeping it would bring it back.
-        let sessions = self.standing_changes(user, Sessions::Only(kept), &Epoch::Stays);
-        match transact(&self.client, vec![password, sessions]).await {
+        let sessions = self
+            .users
+            .standing_changes(user, Sessions::Only(kept), &Epoch::Stays);
+        match transact(&self.users.client, vec![password, sessions]).await {
             Ok(()) => Ok(PasswordChanged::Yes),
             Err(NotWritten::Condition(PASSWORD)) => Ok(PasswordChanged::Superseded),
             Err(NotWritten::Condition(_)) => Ok(PasswordChanged::NotSignedIn),
@@ -66,7 +68,7 @@ impl AccountStore {
             SetBy::AReset => format!("{set}, resets = resets + :one"),
         };
         Update::builder()
-            .table_name(&self.tables.credentials)
+            .table_name(&self.credentials)
             .key(PK, text(credentials::user_pk(user)))
             .key(SK, text(credentials::PASSWORD_SK))
             .update_expression(set)

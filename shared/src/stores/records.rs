@@ -5,9 +5,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 
 use super::accounts::{pauses, wait};
 use super::standing::{Epoch, Sessions};
+use super::tables::identity::UserItem;
 use super::tables::{PK, SK, identity};
 use super::transaction::{IntoWrite, NotWritten, transact};
-use super::{AccountStore, StoreError, number, text};
+use super::{StoreError, UserStore, number, text};
 use crate::auth::User;
 use crate::clock::Timestamp;
 use crate::ids::UserId;
@@ -15,7 +16,14 @@ use crate::ids::UserId;
 /// What an attribute of a record becomes; `None` removes it.
 pub(super) type Assignment = (&'static str, Option<AttributeValue>);
 
-impl AccountStore {
+impl UserStore {
+    /// A user, as they are now.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let pk = identity::user_pk(id);
+        let item: Option<UserItem> = self.get(&self.identity, pk, identity::USER_SK).await?;
+        Ok(item.map(User::from))
+    }
+
     /// Sets or removes a user's full name; `None` if there is no such active user.
     pub async fn rename(
         &self,
@@ -59,7 +67,7 @@ impl AccountStore {
     ) -> [TransactWriteItem; 2] {
         let is_still_that_record = "epoch = :read";
         let mut update = Update::builder()
-            .table_name(&self.tables.identity)
+            .table_name(&self.identity)
             .key(PK, text(identity::user_pk(user.id)))
             .key(SK, text(identity::USER_SK))
             .condition_expression(is_still_that_record)

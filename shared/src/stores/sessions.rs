@@ -52,8 +52,11 @@ impl AccountStore {
         const PASSWORD: usize = 0;
         for pause in std::iter::once(None).chain(pauses().map(Some)) {
             wait(pause).await;
-            let (found, standing, sessions) =
-                tokio::try_join!(self.user(user), self.standing(user), self.sessions_of(user))?;
+            let (found, standing, sessions) = tokio::try_join!(
+                self.users.user(user),
+                self.users.standing(user),
+                self.sessions_of(user)
+            )?;
             let Some(user) = found.filter(|user| user.is_active) else {
                 return Ok(SignedIn::Superseded);
             };
@@ -67,10 +70,10 @@ impl AccountStore {
             let mut writes = vec![
                 self.password_as_checked(user.id, checked, upgrade),
                 self.session_joins(&user, &session, standing.as_ref(), &staying)?,
-                create(&self.tables.credentials, SessionItem::from(&session))?,
+                create(&self.credentials, SessionItem::from(&session))?,
             ];
             writes.extend(ended.iter().map(|id| self.session_deleted(user.id, *id)));
-            match transact(&self.client, writes).await {
+            match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(SignedIn::Yes(Box::new((user, session)))),
                 Err(NotWritten::Condition(PASSWORD)) => return Ok(SignedIn::Superseded),
                 // Another session of the user began or ended meanwhile.
@@ -97,9 +100,10 @@ impl AccountStore {
         };
         let is_still_that_generation = "generation = :generation";
         let answer = self
+            .users
             .client
             .update_item()
-            .table_name(&self.tables.credentials)
+            .table_name(&self.credentials)
             .key(PK, text(credentials::user_pk(session.user)))
             .key(SK, text(credentials::session_sk(session.id)))
             .update_expression("SET generation = :next, rotated_at = :now, #ttl = :ttl")
@@ -126,15 +130,16 @@ impl AccountStore {
 
     /// Ends one session. Returns whether it was live.
     pub async fn end_session(&self, user: UserId, id: SessionId) -> Result<bool, StoreError> {
-        let standing = self.standing(user).await?;
+        let standing = self.users.standing(user).await?;
         if !standing.is_some_and(|standing| standing.admits(id)) {
             return Ok(false);
         }
         let writes = vec![
-            self.standing_changes(user, Sessions::Without(id), &Epoch::Stays),
+            self.users
+                .standing_changes(user, Sessions::Without(id), &Epoch::Stays),
             self.session_deleted(user, id),
         ];
-        match transact(&self.client, writes).await {
+        match transact(&self.users.client, writes).await {
             Ok(()) => Ok(true),
             // The user was deactivated meanwhile, and so every session ended.
             Err(NotWritten::Condition(_)) => Ok(false),
@@ -144,8 +149,10 @@ impl AccountStore {
 
     /// Ends every session of a user at once.
     pub async fn end_all_sessions(&self, user: UserId) -> Result<(), StoreError> {
-        let ended = self.standing_changes(user, Sessions::None, &Epoch::Stays);
-        match transact(&self.client, vec![ended]).await {
+        let ended = self
+            .users
+            .standing_changes(user, Sessions::None, &Epoch::Stays);
+        match transact(&self.users.client, vec![ended]).await {
             // The condition fails for a user who is inactive, and so has no session.
             Ok(()) | Err(NotWritten::Condition(_)) => Ok(()),
             Err(NotWritten::Failed(error)) => Err(error),
@@ -159,7 +166,7 @@ impl AccountStore {
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError> {
         let (standing, mut sessions) =
-            tokio::try_join!(self.standing(user), self.sessions_of(user))?;
+            tokio::try_join!(self.users.standing(user), self.sessions_of(user))?;
         sessions.retain(|session| is_in_force(standing.as_ref(), session, now));
         sessions.reverse();
         Ok(sessions)
@@ -172,7 +179,8 @@ impl AccountStore {
     ) -> Result<Option<Session>, StoreError> {
         let pk = credentials::user_pk(user);
         let item: Option<SessionItem> = self
-            .get(&self.tables.credentials, pk, credentials::session_sk(id))
+            .users
+            .get(&self.credentials, pk, credentials::session_sk(id))
             .await?;
         Ok(item.map(Session::from))
     }
@@ -180,9 +188,10 @@ impl AccountStore {
     /// Every session item of a user, oldest first; at most 50 of them are in force.
     async fn sessions_of(&self, user: UserId) -> Result<Vec<Session>, StoreError> {
         let answer = self
+            .users
             .client
             .query()
-            .table_name(&self.tables.credentials)
+            .table_name(&self.credentials)
             .key_condition_expression("pk = :pk AND begins_with(sk, :sessions)")
             .expression_attribute_values(":pk", text(credentials::user_pk(user)))
             .expression_attribute_values(":sessions", text(credentials::SESSION_SK_PREFIX))
@@ -207,19 +216,21 @@ impl AccountStore {
         staying: &[SessionId],
     ) -> Result<TransactWriteItem, StoreError> {
         let Some(standing) = standing else {
-            return self.standing_begins(user, Some(session.id));
+            return self.users.standing_begins(user, Some(session.id));
         };
         let stays = |id: &&SessionId| standing.admits(**id);
         let mut live: BTreeSet<String> =
             staying.iter().filter(stays).map(|id| id.short()).collect();
         live.insert(session.id.short());
         let sessions = Sessions::Exactly(live, standing.version);
-        Ok(self.standing_changes(user.id, sessions, &Epoch::Stays))
+        Ok(self
+            .users
+            .standing_changes(user.id, sessions, &Epoch::Stays))
     }
 
     fn session_deleted(&self, user: UserId, id: SessionId) -> TransactWriteItem {
         Delete::builder()
-            .table_name(&self.tables.credentials)
+            .table_name(&self.credentials)
             .key(PK, text(credentials::user_pk(user)))
             .key(SK, text(credentials::session_sk(id)))
             .into_write()
@@ -240,14 +251,14 @@ impl AccountStore {
         let version = number(checked.version);
         match upgrade {
             None => ConditionCheck::builder()
-                .table_name(&self.tables.credentials)
+                .table_name(&self.credentials)
                 .key(PK, pk)
                 .key(SK, sk)
                 .condition_expression(is_the_checked_one)
                 .expression_attribute_values(":version", version)
                 .into_write(),
             Some(hash) => Update::builder()
-                .table_name(&self.tables.credentials)
+                .table_name(&self.credentials)
                 .key(PK, pk)
                 .key(SK, sk)
                 .update_expression("SET #hash = :hash")

@@ -12,7 +12,7 @@ use super::accounts::create;
 use super::tables::admission::{ACTIVE, ADMISSION_SK, EPOCH, LIVE, StandingItem, VERSION, user_pk};
 use super::tables::{PK, SK};
 use super::transaction::IntoWrite;
-use super::{AccountStore, StoreError, number, text};
+use super::{StoreError, UserStore, number, text};
 use crate::auth::User;
 use crate::ids::{SessionId, UserId};
 use crate::limits::{Proof, Verdict};
@@ -84,11 +84,11 @@ pub(super) enum Epoch {
     RaisedFrom(u64),
 }
 
-impl AccountStore {
+impl UserStore {
     /// What makes the credentials of a user valid; `None` if there is no such user.
     pub async fn standing(&self, user: UserId) -> Result<Option<Standing>, StoreError> {
         let item: Option<StandingItem> = self
-            .get(&self.tables.admission, user_pk(user), ADMISSION_SK)
+            .get(&self.admission, user_pk(user), ADMISSION_SK)
             .await?;
         Ok(item.map(Standing::from))
     }
@@ -100,7 +100,7 @@ impl AccountStore {
         session: Option<SessionId>,
     ) -> Result<TransactWriteItem, StoreError> {
         create(
-            &self.tables.admission,
+            &self.admission,
             StandingItem {
                 pk: user_pk(user.id),
                 sk: ADMISSION_SK.to_owned(),
@@ -121,7 +121,7 @@ impl AccountStore {
         epoch: &Epoch,
     ) -> TransactWriteItem {
         let mut update = Update::builder()
-            .table_name(&self.tables.admission)
+            .table_name(&self.admission)
             .key(PK, text(user_pk(user)))
             .key(SK, text(ADMISSION_SK))
             .expression_attribute_names("#v", VERSION)

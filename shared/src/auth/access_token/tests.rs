@@ -88,3 +88,24 @@ fn a_token_from_a_clock_that_is_far_ahead_is_not_taken_yet() {
         Err(TokenRejected::Untimely)
     ));
 }
+
+#[test]
+fn a_token_states_its_users_scopes_as_one_space_separated_string() {
+    let keys = keys(Algorithm::ES256);
+    let profile = TokenProfile::new("https://api.example.com");
+    let support = User {
+        roles: vec![Role::Support],
+        ..user()
+    };
+    let token = profile
+        .issue(&keys, &support, SessionId::new(T), T)
+        .unwrap();
+
+    let payload = token.expose_secret().split('.').nth(1).unwrap();
+    let payload = URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let stated: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+
+    assert_eq!(stated["scope"], "admin:read");
+    let read = profile.verify(&keys, &token, T).unwrap();
+    assert_eq!(read.scope, ScopeSet::of_roles(&[Role::Support]));
+}

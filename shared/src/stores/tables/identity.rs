@@ -3,28 +3,58 @@
 //! | pk | sk | item |
 //! |---|---|---|
 //! | `USER#<user>` | `USER` | [`UserItem`] |
+//! | `USER#<user>` | `KEY#<key id>` | [`ApiKeyItem`]: a user's keys are one query |
+//! | `KEY#<digest>` | `KEY` | [`KeyDigestItem`]: whose key was presented |
 //! | `EMAIL#<folded address>` | `GUARD` | [`EmailGuardItem`]: of one address there is one account |
 //! | `OUTBOX#<event>` | `EVENT` | [`OutboxItem`] |
 //! | `HEALTH` | `PROBE` | nothing: `/health` reads it to see whether the table answers |
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::{EmailAddress, EmailKey, Role, Tier, User};
+use crate::auth::{
+    ApiKeyRecord, CidrList, EmailAddress, EmailKey, KeyDigest, KeyLimits, KeyName, LimitSlot, Role,
+    Rotation, ScopeSet, Tier, User,
+};
 use crate::clock::Timestamp;
-use crate::ids::{EventId, UserId};
+use crate::ids::{EventId, KeyId, UserId};
 use crate::mail::MailEvent;
 
 pub(crate) const USER_SK: &str = "USER";
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "for the store's operations on keys, which are not there yet"
+    )
+)]
+pub(crate) const KEY_SK: &str = "KEY";
 pub(crate) const GUARD_SK: &str = "GUARD";
 pub(crate) const EVENT_SK: &str = "EVENT";
 pub(crate) const PROBE_PK: &str = "HEALTH";
 pub(crate) const PROBE_SK: &str = "PROBE";
 
+/// What the sort keys of a user's API keys begin with; an id behind it sorts by its time.
+pub(crate) const KEY_SK_PREFIX: &str = "KEY#";
 /// What the partition keys of the outbox begin with.
 pub(crate) const OUTBOX_PK_PREFIX: &str = "OUTBOX#";
 
 pub(crate) fn user_pk(user: UserId) -> String {
     format!("USER#{user}")
+}
+
+pub(crate) fn key_sk(key: KeyId) -> String {
+    format!("{KEY_SK_PREFIX}{key}")
+}
+
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "for the store's operations on keys, which are not there yet"
+    )
+)]
+pub(crate) fn key_digest_pk(digest: KeyDigest) -> String {
+    format!("KEY#{digest}")
 }
 
 pub(crate) fn email_pk(email: &EmailKey) -> String {
@@ -88,6 +118,128 @@ impl From<UserItem> for User {
     }
 }
 
+/// An API key of a user: everything about it but the key.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ApiKeyItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) id: KeyId,
+    pub(crate) user_id: UserId,
+    pub(crate) digest: KeyDigest,
+    pub(crate) name: KeyName,
+    pub(crate) prefix: String,
+    pub(crate) scopes: ScopeSet,
+    pub(crate) allowed_cidrs: CidrList,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) limit_hour: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) limit_day: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) limit_month: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) limit_slot: Option<LimitSlot>,
+    pub(crate) created_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) expires_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) revoked_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) made_by: Option<KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) rotation: Option<RotationItem>,
+}
+
+/// One attribute, so that a successor without an end of the overlap, which would leave the old key
+/// alive, cannot be stored.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RotationItem {
+    pub(crate) to: KeyId,
+    pub(crate) live_until: i64,
+}
+
+impl From<&ApiKeyRecord> for ApiKeyItem {
+    fn from(key: &ApiKeyRecord) -> Self {
+        Self {
+            pk: user_pk(key.owner),
+            sk: key_sk(key.id),
+            id: key.id,
+            user_id: key.owner,
+            digest: key.digest,
+            name: key.name.clone(),
+            prefix: key.prefix.clone(),
+            scopes: key.scopes,
+            allowed_cidrs: key.allowed_cidrs.clone(),
+            limit_hour: key.limits.hour,
+            limit_day: key.limits.day,
+            limit_month: key.limits.month,
+            limit_slot: key.limit_slot,
+            created_at: key.created_at.millis(),
+            expires_at: key.expires_at.map(Timestamp::millis),
+            revoked_at: key.revoked_at.map(Timestamp::millis),
+            made_by: key.made_by,
+            rotation: key.rotation.map(|rotation| RotationItem {
+                to: rotation.to,
+                live_until: rotation.live_until.millis(),
+            }),
+        }
+    }
+}
+
+impl From<ApiKeyItem> for ApiKeyRecord {
+    fn from(item: ApiKeyItem) -> Self {
+        Self {
+            id: item.id,
+            owner: item.user_id,
+            digest: item.digest,
+            name: item.name,
+            prefix: item.prefix,
+            scopes: item.scopes,
+            allowed_cidrs: item.allowed_cidrs,
+            limits: KeyLimits {
+                hour: item.limit_hour,
+                day: item.limit_day,
+                month: item.limit_month,
+            },
+            limit_slot: item.limit_slot,
+            created_at: Timestamp::from_millis(item.created_at),
+            expires_at: item.expires_at.map(Timestamp::from_millis),
+            revoked_at: item.revoked_at.map(Timestamp::from_millis),
+            made_by: item.made_by,
+            rotation: item.rotation.map(|rotation| Rotation {
+                to: rotation.to,
+                live_until: Timestamp::from_millis(rotation.live_until),
+            }),
+        }
+    }
+}
+
+/// Where the key is that was presented; found by its digest, as long as the key's item is there.
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "for the store's operations on keys, which are not there yet"
+    )
+)]
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeyDigestItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) user_id: UserId,
+    pub(crate) key_id: KeyId,
+}
+
+impl From<&ApiKeyRecord> for KeyDigestItem {
+    fn from(key: &ApiKeyRecord) -> Self {
+        Self {
+            pk: key_digest_pk(key.digest),
+            sk: KEY_SK.to_owned(),
+            user_id: key.owner,
+            key_id: key.id,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 pub(crate) struct EmailGuardItem {
     pub(crate) pk: String,
@@ -113,6 +265,7 @@ mod tests {
     use serde_dynamo::AttributeValue;
 
     use super::*;
+    use crate::auth::{ApiKey, KeyKind, Network};
 
     #[test]
     fn a_user_survives_the_round_trip_through_its_item() {
@@ -136,5 +289,76 @@ mod tests {
 
         assert_eq!(format!("{read:?}"), format!("{user:?}"));
         assert_eq!(read.email.as_str(), "Ada@example.com");
+    }
+    fn key() -> ApiKeyRecord {
+        let at = Timestamp::from_millis(1_795_207_396_042);
+        ApiKeyRecord {
+            id: KeyId::new(at),
+            owner: UserId::new(at),
+            digest: ApiKey::generate(KeyKind::Live).digest(),
+            name: "CI".parse().unwrap(),
+            prefix: "tp_live_0000".into(),
+            scopes: ScopeSet::EMPTY,
+            allowed_cidrs: CidrList::everywhere(),
+            limits: KeyLimits::NONE,
+            limit_slot: None,
+            created_at: at,
+            expires_at: None,
+            revoked_at: None,
+            made_by: None,
+            rotation: None,
+        }
+    }
+
+    #[test]
+    fn an_api_key_survives_the_round_trip_through_its_item() {
+        let bare = key();
+        let later = |millis| Timestamp::from_millis(bare.created_at.millis() + millis);
+        let full = ApiKeyRecord {
+            scopes: ScopeSet::default_of_key(),
+            allowed_cidrs: CidrList::new(["192.0.2.0/24", "2001:db8::/32"].map(network)).unwrap(),
+            limits: KeyLimits {
+                hour: Some(0),
+                day: Some(20),
+                month: Some(1_000_000_000),
+            },
+            limit_slot: LimitSlot::first_free(&[]),
+            expires_at: Some(later(1)),
+            revoked_at: Some(later(2)),
+            made_by: Some(KeyId::new(bare.created_at)),
+            rotation: Some(Rotation {
+                to: KeyId::new(later(3)),
+                live_until: later(4),
+            }),
+            ..key()
+        };
+
+        for record in [bare, full] {
+            let item: HashMap<String, AttributeValue> =
+                serde_dynamo::to_item(ApiKeyItem::from(&record)).unwrap();
+            let read = ApiKeyRecord::from(serde_dynamo::from_item::<_, ApiKeyItem>(item).unwrap());
+
+            assert_eq!(read, record);
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_owner_and_by_its_digest() {
+        let key = key();
+
+        let of_owner = ApiKeyItem::from(&key);
+        let item: HashMap<String, AttributeValue> =
+            serde_dynamo::to_item(KeyDigestItem::from(&key)).unwrap();
+        let by_digest: KeyDigestItem = serde_dynamo::from_item(item).unwrap();
+
+        assert_eq!(of_owner.pk, format!("USER#{}", key.owner));
+        assert_eq!(of_owner.sk, format!("KEY#{}", key.id));
+        assert_eq!(by_digest.pk, format!("KEY#{}", key.digest));
+        assert_eq!(by_digest.sk, "KEY");
+        assert_eq!((by_digest.user_id, by_digest.key_id), (key.owner, key.id));
+    }
+
+    fn network(text: &str) -> Network {
+        text.parse().unwrap()
     }
 }
