@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::scope::space_separated;
-use super::{Role, ScopeSet, SigningKeys, Tier, User};
+use super::{QuotaOverride, Role, ScopeSet, SigningKeys, Tier, User};
 use crate::clock::Timestamp;
 use crate::ids::{self, SessionId, UserId};
 
@@ -46,6 +46,11 @@ pub struct Claims {
     pub roles: Vec<Role>,
     #[serde(with = "space_separated")]
     pub scope: ScopeSet,
+    /// Whether the user's address was verified (OpenID Connect Core 1.0, section 5.1).
+    pub email_verified: bool,
+    /// Limits of this user that replace the tier's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<QuotaOverride>,
     /// The user's epoch when the token was made.
     pub ep: u64,
 }
@@ -122,6 +127,8 @@ impl TokenProfile {
             tier: user.tier.clone(),
             roles: user.roles.clone(),
             scope: ScopeSet::of_roles(&user.roles),
+            email_verified: user.is_verified,
+            quota: user.quota_override,
             ep: user.epoch,
         };
         jsonwebtoken::encode(&header, &claims, key).map(Into::into)

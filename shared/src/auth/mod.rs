@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod email;
 pub mod one_time_token;
 pub mod password;
+pub mod principal;
 pub mod refresh_token;
 pub mod scope;
 pub mod secret;
@@ -24,6 +25,7 @@ pub use one_time_token::{OneTimeToken, Purpose, TokenDigest};
 pub use password::{
     NewPassword, Password, PasswordHash, PasswordHasher, PasswordRejected, Verdict,
 };
+pub use principal::{Allowance, Principal, QuotaOverride};
 pub use refresh_token::{RefreshKey, RefreshToken};
 pub use scope::{Scope, ScopeSet};
 pub use secret::StageSecret;

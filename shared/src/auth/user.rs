@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::EmailAddress;
+use super::{EmailAddress, QuotaOverride};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 
@@ -24,6 +24,12 @@ impl Tier {
     /// Where the operator's own people are.
     pub fn enterprise() -> Self {
         Self("enterprise".to_owned())
+    }
+}
+
+impl Tier {
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -54,6 +60,8 @@ pub struct User {
     pub is_verified: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Limits that an admin gave this user instead of the tier's.
+    pub quota_override: Option<QuotaOverride>,
     /// Raised by every change of this record or of the user's keys; a token states the one that it
     /// was made under.
     pub epoch: u64,

@@ -5,11 +5,14 @@
 
 mod check;
 mod memory;
+pub mod plan;
 pub mod policy;
+mod report;
 mod window;
 
 pub(crate) use memory::counted;
 
 pub use check::{Ask, Check, Proof, Source, Subject, Verdict, WindowId};
 pub use memory::MemoryEngine;
+pub use report::{LimitReport, LimitState};
 pub use window::{Bucket, Counter, Reading, Window};

@@ -17,6 +17,7 @@ fn user() -> User {
         is_verified: true,
         created_at: T,
         updated_at: T,
+        quota_override: None,
         epoch: 4,
     }
 }

@@ -11,13 +11,15 @@
 -- ARGV[4]   copies that were made before this moment (milliseconds) count as absent
 -- ARGV[5]   the ticket under which ARGV[6..8] may be installed as the copy, or ''
 -- ARGV[6]   epoch, ARGV[7] 1 if active, ARGV[8] the live sessions, each between spaces
--- ARGV[9..] six for each check: limit, cost, seconds of the window (0: the month), 1 to enforce or 0 for shadow mode,
+-- ARGV[9]   1 to count, 0 to look only
+-- ARGV[10..] six for each check: limit, cost, seconds of the window (0: the month), 1 to enforce or 0 for shadow mode,
 --           the month, and of the month 'block:total' just leased, 'x:total' when nothing is left, or ''
 --
 -- Returns   {'doubt', ticket}  the copy is absent, old, or not as the caller says: read the standing and ask again
 --           {'lease', n}       check n needs more of the month than is leased
---           {'ok' or 'no', now, then four for each check: what counts (with the request if it was counted), the bucket,
---            the newest bucket that counts (-1: none), the bucket whose leaving would admit (-1: none)}
+--           {'ok' or 'no', now, then five for each check: what counts (with the request if it was counted), the bucket,
+--            the newest bucket that counts (-1: none), the bucket whose leaving would admit (-1: none), and of the month
+--            what is leased and not spent}
 
 local COPY_LIFE = 60000
 local TICKET_LIFE = 120000
@@ -46,6 +48,7 @@ if ARGV[2] ~= '' then
 end
 
 local checks = #KEYS - 1
+local counts = ARGV[9] == '1'
 local plans, refused, lacking = {}, false, nil
 
 local function month(n, key, cost, enforce, bucket, lease)
@@ -67,11 +70,11 @@ local function month(n, key, cost, enforce, bucket, lease)
     redis.call('PEXPIRE', key, 5356800000)
   end
   local fits = cost <= left
-  if not fits and not exhausted then
+  if not fits and not exhausted and counts then
     lacking = n
   end
   return { kind = 'month', used = total - left, bucket = bucket, fits = fits, newest = total > left and bucket or -1,
-    freeing = bucket }
+    freeing = bucket, left = left }
 end
 
 local function sliding(key, limit, cost, seconds)
@@ -88,9 +91,9 @@ local function sliding(key, limit, cost, seconds)
       for index = newest - 60, bucket - 61 do
         gone[#gone + 1] = index % 61
       end
-      local counts = redis.call('HMGET', key, unpack(gone))
+      local values = redis.call('HMGET', key, unpack(gone))
       for index = 1, #gone do
-        used = used - (tonumber(counts[index]) or 0)
+        used = used - (tonumber(values[index]) or 0)
       end
     end
   end
@@ -101,9 +104,9 @@ local function sliding(key, limit, cost, seconds)
     for index = bucket - 60, newest do
       slots[#slots + 1] = index % 61
     end
-    local counts, freed = redis.call('HMGET', key, unpack(slots)), 0
+    local values, freed = redis.call('HMGET', key, unpack(slots)), 0
     for index = 1, #slots do
-      freed = freed + (tonumber(counts[index]) or 0)
+      freed = freed + (tonumber(values[index]) or 0)
       if freed >= used + cost - limit then
         plan.freeing = bucket - 61 + index
         break
@@ -114,7 +117,7 @@ local function sliding(key, limit, cost, seconds)
 end
 
 for n = 1, checks do
-  local base = 9 + (n - 1) * 6
+  local base = 10 + (n - 1) * 6
   local limit, cost, seconds = tonumber(ARGV[base]), tonumber(ARGV[base + 1]), tonumber(ARGV[base + 2])
   local enforce = ARGV[base + 3] == '1'
   local plan
@@ -140,7 +143,7 @@ end
 local answer = { refused and 'no' or 'ok', now }
 for n = 1, checks do
   local plan, key = plans[n], KEYS[n + 1]
-  if not refused then
+  if not refused and counts then
     if plan.kind == 'month' then
       -- In shadow mode the month may be spent beyond what could be leased.
       redis.call('HINCRBY', key, 'left', -plan.cost)
@@ -166,5 +169,6 @@ for n = 1, checks do
   answer[#answer + 1] = plan.bucket
   answer[#answer + 1] = plan.newest
   answer[#answer + 1] = plan.freeing
+  answer[#answer + 1] = plan.left or 0
 end
 return answer

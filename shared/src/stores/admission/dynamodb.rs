@@ -25,6 +25,7 @@ use moka::sync::Cache;
 
 use super::EngineError;
 use super::expression::Expression;
+use super::pending::PendingRemovals;
 use super::windows::{Windows, attribute, counter_of, number_of, past, windows_of};
 use crate::clock::Timestamp;
 use crate::limits::{Ask, Check, Counter, Proof, Reading, Subject, Verdict, WindowId, counted};
@@ -152,6 +153,11 @@ impl DynamoDbEngine {
         let readings = readings(&ask, &windows);
         self.remember(subject, windows);
         Ok(readings)
+    }
+
+    /// The word left about copies that Valkey still holds.
+    pub(super) fn pending_removals(&self) -> PendingRemovals {
+        PendingRemovals::new(self.client.clone(), self.table.clone())
     }
 
     /// The standing of the subject, if it has one.
@@ -524,7 +530,7 @@ fn sum_of(item: &Item, id: &WindowId) -> Option<u64> {
         .and_then(number_of)
 }
 
-fn of_sdk<E>(operation: &'static str, error: SdkError<E>) -> EngineError
+pub(super) fn of_sdk<E>(operation: &'static str, error: SdkError<E>) -> EngineError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

@@ -2,6 +2,7 @@
 
 mod dynamodb;
 mod expression;
+mod pending;
 mod valkey;
 mod windows;
 

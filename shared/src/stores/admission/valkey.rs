@@ -7,13 +7,15 @@
 //! DynamoDB's too: the script spends blocks that were leased from it, so that losing Valkey can
 //! lose a block, and never sell one twice. Time is the server's.
 
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
 use redis::{Cmd, RedisError, Value};
 
 use super::EngineError;
 use super::dynamodb::{DynamoDbEngine, Lease};
+use super::pending::PendingRemovals;
 use crate::clock::{Clock, Timestamp};
 use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window};
 use crate::stores::Standing;
@@ -44,7 +46,17 @@ pub enum ValkeyError {
 pub struct ValkeyEngine {
     link: ValkeyLink,
     truth: DynamoDbEngine,
+    pending: PendingRemovals,
+    /// The number of the link that word left during an outage was followed up on.
+    replayed: Arc<AtomicU64>,
     clock: Clock,
+}
+
+/// What the script is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Count,
+    Look,
 }
 
 /// What the script answered.
@@ -59,7 +71,13 @@ enum Answer {
 impl ValkeyEngine {
     /// An engine over `link`, which reads standings and leases months from `truth`.
     pub fn new(link: ValkeyLink, truth: DynamoDbEngine, clock: Clock) -> Self {
-        Self { link, truth, clock }
+        Self {
+            link,
+            pending: truth.pending_removals(),
+            truth,
+            replayed: Arc::default(),
+            clock,
+        }
     }
 
     pub fn link(&self) -> &ValkeyLink {
@@ -68,13 +86,13 @@ impl ValkeyEngine {
 
     /// Decides, and counts if everything is open.
     pub async fn decide(&self, ask: &Ask<'_>) -> Result<Verdict, ValkeyError> {
-        let live = self.link.live().ok_or(ValkeyError::NoLink)?;
+        let live = self.live().await?;
         let mut install = None;
         let mut leases = vec![None; ask.checks.len()];
         for _ in 0..MAX_TRIES {
-            let call = self.admit_call(ask, &live, install.as_ref(), &leases);
+            let call = self.admit_call(ask, Act::Count, &live, install.as_ref(), &leases);
             let value = self.run(&live, &ADMIT, &call).await?;
-            match read_answer(&value, ask).ok_or_else(|| ValkeyError::Away(unreadable()))? {
+            match read_answer(&value, ask.checks).ok_or_else(|| ValkeyError::Away(unreadable()))? {
                 Answer::Verdict(verdict) => return Ok(verdict),
                 Answer::Doubt(ticket) => {
                     let standing = self.truth.standing(ask.subject).await?;
@@ -95,13 +113,66 @@ impl ValkeyEngine {
         Err(EngineError::Throttled.into())
     }
 
+    /// How the checks stand, without counting.
+    pub async fn look(
+        &self,
+        subject: &Subject,
+        checks: &[Check],
+        now: Timestamp,
+    ) -> Result<Vec<Reading>, ValkeyError> {
+        let live = self.live().await?;
+        let ask = Ask {
+            subject,
+            proof: None,
+            checks,
+            now,
+        };
+        let call = self.admit_call(&ask, Act::Look, &live, None, &vec![None; checks.len()]);
+        let value = self.run(&live, &ADMIT, &call).await?;
+        let (mut readings, leased) =
+            looked_at(&value, checks).ok_or_else(|| ValkeyError::Away(unreadable()))?;
+        // What the month has lost is known to DynamoDB; what of it is not spent yet, to Valkey.
+        for (index, check) in checks.iter().enumerate() {
+            if check.window == Window::Month {
+                let taken = self
+                    .truth
+                    .look(subject, std::slice::from_ref(check), now)
+                    .await?;
+                let used = taken[0].used.saturating_sub(leased[index]);
+                let fits = used.saturating_add(check.cost) <= check.limit;
+                let next_month = check.window.clear_at(taken[0].bucket);
+                readings[index] = Reading {
+                    used,
+                    fits,
+                    whole_at: if used == 0 { now } else { next_month },
+                    admits_at: (!fits && check.cost <= check.limit).then_some(next_month),
+                    bucket: taken[0].bucket,
+                };
+            }
+        }
+        Ok(readings)
+    }
+
+    /// The link, once what others could not take away while Valkey was away has been.
+    async fn live(&self) -> Result<Live, ValkeyError> {
+        let live = self.link.live().ok_or(ValkeyError::NoLink)?;
+        if self.replayed.load(Ordering::Acquire) < live.made {
+            for removal in self.pending.list().await? {
+                self.take_away(&live, &removal.subject).await?;
+                self.pending.done(&removal).await?;
+            }
+            self.replayed.fetch_max(live.made, Ordering::AcqRel);
+        }
+        Ok(live)
+    }
+
     /// Takes back what was counted for the checks, where the readings say it was.
     pub async fn refund(
         &self,
         subject: &Subject,
         counted: &[(Check, Reading)],
     ) -> Result<(), ValkeyError> {
-        let live = self.link.live().ok_or(ValkeyError::NoLink)?;
+        let live = self.live().await?;
         let mut call = Call::default();
         for (check, reading) in counted {
             call.keys.push(window_key(subject, check));
@@ -114,23 +185,33 @@ impl ValkeyEngine {
 
     /// Takes the copy of a subject's standing away, and voids what others are about to install.
     pub async fn forget(&self, subject: &Subject) -> Result<(), ValkeyError> {
-        let live = self.link.live().ok_or(ValkeyError::NoLink)?;
+        let live = self.live().await?;
+        self.take_away(&live, &subject.to_string()).await
+    }
+
+    /// Leaves word that a copy is still to be taken away, for whoever reaches Valkey first.
+    pub async fn forget_later(&self, subject: &Subject, now: Timestamp) -> Result<(), EngineError> {
+        self.pending.put(subject, now).await
+    }
+
+    async fn take_away(&self, live: &Live, subject: &str) -> Result<(), ValkeyError> {
         let call = Call {
             keys: vec![standing_key(subject)],
             args: vec![],
         };
-        self.run(&live, &FORGET, &call).await.map(|_| ())
+        self.run(live, &FORGET, &call).await.map(|_| ())
     }
 
     fn admit_call(
         &self,
         ask: &Ask<'_>,
+        act: Act,
         live: &Live,
         install: Option<&(String, Standing)>,
         leases: &[Option<Lease>],
     ) -> Call {
         let mut call = Call::default();
-        call.keys.push(standing_key(ask.subject));
+        call.keys.push(standing_key(&ask.subject.to_string()));
         let now = self
             .clock
             .is_shifted()
@@ -157,6 +238,7 @@ impl ValkeyEngine {
             }
             None => call.args.extend([const { String::new() }; 4]),
         }
+        call.args.push(flag(act == Act::Count));
         for (check, lease) in ask.checks.iter().zip(leases) {
             call.keys.push(window_key(ask.subject, check));
             let seconds = check.window.seconds().unwrap_or(0);
@@ -229,36 +311,51 @@ impl Call {
     }
 }
 
-fn read_answer(value: &Value, ask: &Ask<'_>) -> Option<Answer> {
+fn read_answer(value: &Value, checks: &[Check]) -> Option<Answer> {
     let items = value.as_sequence()?;
     let word = text_of(items.first()?)?;
     match word.as_str() {
         "doubt" => Some(Answer::Doubt(text_of(items.get(1)?)?)),
         "lease" => {
             let index = usize::try_from(integer_of(items.get(1)?)?).ok()?;
-            (1..=ask.checks.len())
+            (1..=checks.len())
                 .contains(&index)
                 .then(|| Answer::Lease(index - 1))
         }
-        "ok" | "no" => {
-            let is_admitted = word == "ok";
-            let now = Timestamp::from_millis(integer_of(items.get(1)?)?);
-            let numbers: Vec<i64> = items[2..].iter().map(integer_of).collect::<Option<_>>()?;
-            let readings = ask.checks.iter().zip(numbers.chunks_exact(4));
-            let readings: Vec<Reading> = readings
-                .map(|(check, numbers)| reading_of(check, numbers, is_admitted, now))
-                .collect();
-            if readings.len() != ask.checks.len() {
-                return None;
-            }
-            Some(Answer::Verdict(if is_admitted {
-                Verdict::Admitted(readings)
-            } else {
-                Verdict::Refused(readings)
-            }))
+        "ok" => {
+            let readings = readings_of(items, checks, Act::Count)?;
+            Some(Answer::Verdict(Verdict::Admitted(readings)))
+        }
+        "no" => {
+            let readings = readings_of(items, checks, Act::Look)?;
+            Some(Answer::Verdict(Verdict::Refused(readings)))
         }
         _ => None,
     }
+}
+
+/// How many numbers the script returns for each check.
+const NUMBERS: usize = 5;
+
+/// The readings, and of each month what is leased and not spent.
+fn looked_at(value: &Value, checks: &[Check]) -> Option<(Vec<Reading>, Vec<u64>)> {
+    let items = value.as_sequence()?;
+    let readings = readings_of(items, checks, Act::Look)?;
+    let leased = items[2..].iter().skip(NUMBERS - 1).step_by(NUMBERS);
+    let leased: Vec<u64> = leased
+        .map(|left| Some(u64::try_from(integer_of(left)?).unwrap_or(0)))
+        .collect::<Option<_>>()?;
+    Some((readings, leased))
+}
+
+fn readings_of(items: &[Value], checks: &[Check], act: Act) -> Option<Vec<Reading>> {
+    let now = Timestamp::from_millis(integer_of(items.get(1)?)?);
+    let numbers: Vec<i64> = items[2..].iter().map(integer_of).collect::<Option<_>>()?;
+    let readings = checks.iter().zip(numbers.chunks_exact(NUMBERS));
+    let readings: Vec<Reading> = readings
+        .map(|(check, numbers)| reading_of(check, numbers, act == Act::Count, now))
+        .collect();
+    (readings.len() == checks.len()).then_some(readings)
 }
 
 fn reading_of(check: &Check, numbers: &[i64], is_counted: bool, now: Timestamp) -> Reading {
@@ -298,7 +395,7 @@ fn flag(is_so: bool) -> String {
 }
 
 /// Everything of a subject carries its key as hash tag, so that a cluster keeps it on one node.
-fn standing_key(subject: &Subject) -> String {
+fn standing_key(subject: &str) -> String {
     format!("tp:{{{subject}}}:standing")
 }
 

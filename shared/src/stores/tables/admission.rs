@@ -3,6 +3,7 @@
 //! | pk | sk | item |
 //! |---|---|---|
 //! | a subject: `USER#<user>`, `IP#<address>`, ... | `ADMISSION` | the subject's windows and, of a user, [`StandingItem`] |
+//! | `VALKEY` | `PENDING#<subject>` | word that Valkey may still hold a copy of that subject's standing |
 //!
 //! A window with the id `h` is kept in the attributes `h.i` (its newest bucket), `h.n` (what was
 //! counted there), `h.s` (what counts in all, as of that bucket), `h.q` (what was counted in the
@@ -16,6 +17,17 @@ use crate::ids::UserId;
 use crate::limits::Subject;
 
 pub(crate) const ADMISSION_SK: &str = "ADMISSION";
+
+pub(crate) const PENDING_PK: &str = "VALKEY";
+const PENDING_SK_PREFIX: &str = "PENDING#";
+
+pub(crate) fn pending_sk(subject: &str) -> String {
+    format!("{PENDING_SK_PREFIX}{subject}")
+}
+
+pub(crate) fn subject_of_pending(sk: &str) -> Option<&str> {
+    sk.strip_prefix(PENDING_SK_PREFIX)
+}
 
 pub(crate) const VERSION: &str = "v";
 pub(crate) const EPOCH: &str = "ep";

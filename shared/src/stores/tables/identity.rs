@@ -12,8 +12,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{
-    ApiKeyRecord, CidrList, EmailAddress, EmailKey, KeyDigest, KeyLimits, KeyName, LimitSlot, Role,
-    Rotation, ScopeSet, Tier, User,
+    ApiKeyRecord, CidrList, EmailAddress, EmailKey, KeyDigest, KeyLimits, KeyName, LimitSlot,
+    QuotaOverride, Role, Rotation, ScopeSet, Tier, User,
 };
 use crate::clock::Timestamp;
 use crate::ids::{EventId, KeyId, UserId};
@@ -80,6 +80,8 @@ pub(crate) struct UserItem {
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) epoch: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) quota_override: Option<QuotaOverride>,
 }
 
 impl From<&User> for UserItem {
@@ -97,6 +99,7 @@ impl From<&User> for UserItem {
             created_at: user.created_at.millis(),
             updated_at: user.updated_at.millis(),
             epoch: user.epoch,
+            quota_override: user.quota_override,
         }
     }
 }
@@ -114,6 +117,7 @@ impl From<UserItem> for User {
             created_at: Timestamp::from_millis(item.created_at),
             updated_at: Timestamp::from_millis(item.updated_at),
             epoch: item.epoch,
+            quota_override: item.quota_override,
         }
     }
 }
@@ -265,7 +269,7 @@ mod tests {
     use serde_dynamo::AttributeValue;
 
     use super::*;
-    use crate::auth::{ApiKey, KeyKind, Network};
+    use crate::auth::{Allowance, ApiKey, KeyKind, Network};
 
     #[test]
     fn a_user_survives_the_round_trip_through_its_item() {
@@ -281,6 +285,10 @@ mod tests {
             created_at: at,
             updated_at: at,
             epoch: 7,
+            quota_override: Some(QuotaOverride {
+                hour: Some(Allowance(None)),
+                ..QuotaOverride::default()
+            }),
         };
 
         let item: HashMap<String, AttributeValue> =

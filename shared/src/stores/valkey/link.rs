@@ -34,7 +34,8 @@ pub(crate) struct Live {
     /// The server's time when the link was made: copies that were made before may be from before
     /// an outage that this instance has not seen.
     pub(crate) trusted_since: Timestamp,
-    made: u64,
+    /// Which link this is: each one made has a higher number.
+    pub(crate) made: u64,
 }
 
 #[derive(Clone)]
