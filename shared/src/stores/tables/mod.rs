@@ -1,5 +1,6 @@
 //! Key formats and attribute names, one file per table.
 
+pub(crate) mod admission;
 pub(crate) mod credentials;
 pub(crate) mod identity;
 
