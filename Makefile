@@ -181,6 +181,21 @@ signing-keys: | need-rust ## Make the signing keys of a deployed stage: make sig
 		--query VersionId --output text >/dev/null; \
 	printf 'Signing keys of turnpike-%s are in place.\n' '$(STAGE)'
 
+# The policy is checked first, and what is put is what was checked. It passes through a pipe, because it may be longer than
+# an argument can be. Running functions have it within a minute.
+.PHONY: policy
+policy: | need-rust ## Put a policy in force in a deployed stage: make policy STAGE=dev FILE=policy.toml
+	@$(call stage)
+	@[[ -n '$(FILE)' ]] || { printf 'FILE is missing: make policy STAGE=$(STAGE) FILE=policy.toml\n' >&2; exit 1; }
+	@cargo run --quiet --package turnpike-local -- check-policy '$(FILE)'
+	@$(call need,aws,install the AWS CLI and give it credentials of the stage'"'"'s account)
+	@table=$$(aws cloudformation describe-stacks --stack-name turnpike-$(STAGE) \
+		--query "Stacks[0].Outputs[?OutputKey=='AdmissionTableName'].OutputValue" --output text); \
+	[[ -n $$table && $$table != None ]] || { printf 'The stack turnpike-%s has no output AdmissionTableName: deploy it first.\n' '$(STAGE)' >&2; exit 1; }; \
+	item=$$(cargo run --quiet --package turnpike-local -- check-policy --item '$(FILE)'); \
+	printf '%s' "$$item" | aws dynamodb put-item --table-name "$$table" --item file:///dev/stdin; \
+	printf '\nThe policy of turnpike-%s is in place; running functions have it within a minute.\n' '$(STAGE)'
+
 # --- Tools ------------------------------------------------------------------------------------------------------------
 
 .PHONY: tools

@@ -12,6 +12,7 @@ pub mod errors;
 pub mod ids;
 pub mod limits;
 pub mod mail;
+pub mod policy_source;
 pub mod runtime;
 pub mod stores;
 pub mod telemetry;

@@ -1,7 +1,9 @@
 //! `turnpike-local`: the whole of Turnpike on this machine.
 
+mod check_policy;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -44,6 +46,13 @@ enum Command {
         #[arg(long)]
         issuer: Option<String>,
     },
+    /// Check a policy file and print its limits, or which field is wrong
+    CheckPolicy {
+        file: PathBuf,
+        /// Print the item that `make policy` puts into the admission table instead
+        #[arg(long)]
+        item: bool,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -59,6 +68,8 @@ fn main() -> ExitCode {
         Some(Command::SigningKeys { algorithm, issuer }) => {
             print_signing_keys(algorithm, issuer.as_deref())
         }
+        Some(Command::CheckPolicy { file, item: false }) => print_policy(&file),
+        Some(Command::CheckPolicy { file, item: true }) => print_policy_item(&file),
         None => run(arguments),
     };
     match done {
@@ -95,6 +106,22 @@ fn print_signing_keys(
             "{}",
             signing_keys_document(algorithm, issuer)?.expose_secret()
         );
+    }
+    Ok(())
+}
+
+fn print_policy(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    #[expect(clippy::print_stdout, reason = "this is a command-line program")]
+    {
+        print!("{}", check_policy::summary(file)?);
+    }
+    Ok(())
+}
+
+fn print_policy_item(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    #[expect(clippy::print_stdout, reason = "this is a command-line program")]
+    {
+        println!("{}", check_policy::item(file)?);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! | pk | sk | item |
 //! |---|---|---|
 //! | a subject: `USER#<user>`, `IP#<address>`, ... | `ADMISSION` | the subject's windows and, of a user, [`StandingItem`] |
+//! | `POLICY` | `CURRENT` | [`PolicyItem`]: the owner's policy; absent while the built-in one holds |
 //! | `VALKEY` | `PENDING#<subject>` | word that Valkey may still hold a copy of that subject's standing |
 //!
 //! A window with the id `h` is kept in the attributes `h.i` (its newest bucket), `h.n` (what was
@@ -13,9 +14,12 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::limits::Subject;
 
+pub(crate) const POLICY_PK: &str = "POLICY";
+pub(crate) const POLICY_SK: &str = "CURRENT";
 pub(crate) const ADMISSION_SK: &str = "ADMISSION";
 
 pub(crate) const PENDING_PK: &str = "VALKEY";
@@ -58,4 +62,24 @@ pub(crate) struct StandingItem {
         default
     )]
     pub(crate) live: BTreeSet<String>,
+}
+
+/// The owner's policy, as they wrote it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PolicyItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) toml: String,
+    pub(crate) put_at: i64,
+}
+
+impl PolicyItem {
+    pub(crate) fn new(toml: &str, put_at: Timestamp) -> Self {
+        Self {
+            pk: POLICY_PK.to_owned(),
+            sk: POLICY_SK.to_owned(),
+            toml: toml.to_owned(),
+            put_at: put_at.millis(),
+        }
+    }
 }
