@@ -15,6 +15,7 @@ mod secrets;
 mod sessions;
 pub mod tables;
 mod transaction;
+pub mod valkey;
 
 use std::fmt::Display;
 

@@ -1,0 +1,3 @@
+//! Valkey, as ElastiCache Serverless offers it: how one signs in to it.
+
+pub mod iam;
