@@ -1,3 +1,4 @@
-//! Valkey, as ElastiCache Serverless offers it: how one signs in to it.
+//! Valkey, as ElastiCache Serverless offers it: where a cache is and how one signs in to it.
 
+pub mod endpoint;
 pub mod iam;
