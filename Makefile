@@ -117,10 +117,10 @@ endif
 
 # Linting asks AWS nothing, but sam wants to know a region.
 .PHONY: lint-infra
-lint-infra: $(venv)/.made ## Check the SAM template
-	@$(call say,lint-infra: template.yaml)
+lint-infra: $(venv)/.made ## Check the SAM template and the network nested in it
+	@$(call say,lint-infra: template.yaml and infra/network.yaml)
 	AWS_DEFAULT_REGION=us-east-1 '$(bin)/sam' validate --lint --template template.yaml
-	'$(bin)/cfn-lint' template.yaml
+	'$(bin)/cfn-lint' template.yaml infra/network.yaml
 
 .PHONY: lint-openapi
 lint-openapi: $(venv)/.made $(node_modules)/.made ## Check the OpenAPI document: valid, and clean under Spectral's rules
@@ -147,6 +147,7 @@ package: $(venv)/.made | need-rust ## Build what is deployed (arm64, optimised) 
 	@$(call say,package: building for arm64; with full link-time optimisation that takes minutes)
 	PATH="$(bin):$$PATH" sam build --template template.yaml
 	@cd .aws-sam/build && for function in */; do \
+		[[ -e "$$function/bootstrap" ]] || continue; \
 		(cd "$$function" && '$(bin)/python' -m zipfile -c ../"$${function%/}.zip" bootstrap); \
 		printf '%-24s %7.2f MB zipped\n' "$${function%/}" "$$(wc -c < "$${function%/}.zip" | awk '{ print $$1 / 1000000 }')"; \
 		rm "$${function%/}.zip"; \
