@@ -87,9 +87,10 @@ test-unit: | need-rust ## Run the unit tests
 	cargo test --workspace --lib --bins --locked
 
 .PHONY: test-it
-test-it: | need-rust ## Run the integration tests against the local stack
+test-it: | need-rust need-redis ## Run the integration tests against the local stack
 	@$(call say,test-it: integration tests against the local stack)
 	cargo build --package turnpike-local --bin turnpike-local --locked
+	TURNPIKE_REDIS_SERVER="$$(infra/tools/redis-server.sh)" \
 	cargo test --package turnpike-tests --test it --locked -- --skip lambda:: --skip deployed::
 
 .PHONY: test-url
@@ -185,12 +186,17 @@ signing-keys: | need-rust ## Make the signing keys of a deployed stage: make sig
 # --- Tools ------------------------------------------------------------------------------------------------------------
 
 .PHONY: tools
-tools: $(venv)/.made $(venv)/ministack/.made $(node_modules)/.made $(cargo_deny) ## Install the tools that the other targets use
+tools: $(venv)/.made $(venv)/ministack/.made $(node_modules)/.made $(cargo_deny) | need-redis ## Install the tools that the other targets use
 
 .PHONY: need-rust
 need-rust:
 	@$(call need,cargo,install Rust with rustup; the version is in rust-toolchain.toml)
 	@$(call need,cc,install a C compiler (Debian and Ubuntu: apt-get install gcc libc6-dev))
+
+# The tests start servers of their own, on free ports; nothing of this machine's is used.
+.PHONY: need-redis
+need-redis:
+	@infra/tools/redis-server.sh >/dev/null
 
 $(venv)/.made: infra/tools/requirements.txt
 	@$(call need,python3,install Python 3.10 or newer)
