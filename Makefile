@@ -1,5 +1,6 @@
 # Every command that anyone runs is a target here. Tools other than Rust are pinned in infra/tools and installed into
-# ignored folders of the project (.venv, .node, target), once, and again when their pins change.
+# ignored folders of the project (.venv, .node, target), once, and again when their pins change. The one exception is
+# the server that the tests of limits run: the machine's own Redis or Valkey, or apt's.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
