@@ -1,5 +1,6 @@
 # Every command that anyone runs is a target here. Tools other than Rust are pinned in infra/tools and installed into
-# ignored folders of the project (.venv, .node, target), once, and again when their pins change.
+# ignored folders of the project (.venv, .node, target), once, and again when their pins change. The one exception is
+# the server that the tests of limits run: the machine's own Redis or Valkey, or apt's.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -87,9 +88,10 @@ test-unit: | need-rust ## Run the unit tests
 	cargo test --workspace --lib --bins --locked
 
 .PHONY: test-it
-test-it: | need-rust ## Run the integration tests against the local stack
+test-it: | need-rust need-redis ## Run the integration tests against the local stack
 	@$(call say,test-it: integration tests against the local stack)
 	cargo build --package turnpike-local --bin turnpike-local --locked
+	TURNPIKE_REDIS_SERVER="$$(infra/tools/redis-server.sh)" \
 	cargo test --package turnpike-tests --test it --locked -- --skip lambda:: --skip deployed::
 
 .PHONY: test-url
@@ -117,10 +119,10 @@ endif
 
 # Linting asks AWS nothing, but sam wants to know a region.
 .PHONY: lint-infra
-lint-infra: $(venv)/.made ## Check the SAM template
-	@$(call say,lint-infra: template.yaml)
+lint-infra: $(venv)/.made ## Check the SAM template and the network nested in it
+	@$(call say,lint-infra: template.yaml and infra/network.yaml)
 	AWS_DEFAULT_REGION=us-east-1 '$(bin)/sam' validate --lint --template template.yaml
-	'$(bin)/cfn-lint' template.yaml
+	'$(bin)/cfn-lint' template.yaml infra/network.yaml
 
 .PHONY: lint-openapi
 lint-openapi: $(venv)/.made $(node_modules)/.made ## Check the OpenAPI document: valid, and clean under Spectral's rules
@@ -147,6 +149,7 @@ package: $(venv)/.made | need-rust ## Build what is deployed (arm64, optimised) 
 	@$(call say,package: building for arm64; with full link-time optimisation that takes minutes)
 	PATH="$(bin):$$PATH" sam build --template template.yaml
 	@cd .aws-sam/build && for function in */; do \
+		[[ -e "$$function/bootstrap" ]] || continue; \
 		(cd "$$function" && '$(bin)/python' -m zipfile -c ../"$${function%/}.zip" bootstrap); \
 		printf '%-24s %7.2f MB zipped\n' "$${function%/}" "$$(wc -c < "$${function%/}.zip" | awk '{ print $$1 / 1000000 }')"; \
 		rm "$${function%/}.zip"; \
@@ -199,12 +202,17 @@ policy: | need-rust ## Put a policy in force in a deployed stage: make policy ST
 # --- Tools ------------------------------------------------------------------------------------------------------------
 
 .PHONY: tools
-tools: $(venv)/.made $(venv)/ministack/.made $(node_modules)/.made $(cargo_deny) ## Install the tools that the other targets use
+tools: $(venv)/.made $(venv)/ministack/.made $(node_modules)/.made $(cargo_deny) | need-redis ## Install the tools that the other targets use
 
 .PHONY: need-rust
 need-rust:
 	@$(call need,cargo,install Rust with rustup; the version is in rust-toolchain.toml)
 	@$(call need,cc,install a C compiler (Debian and Ubuntu: apt-get install gcc libc6-dev))
+
+# The tests start servers of their own, on free ports; nothing of this machine's is used.
+.PHONY: need-redis
+need-redis:
+	@infra/tools/redis-server.sh >/dev/null
 
 $(venv)/.made: infra/tools/requirements.txt
 	@$(call need,python3,install Python 3.10 or newer)

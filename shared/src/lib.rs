@@ -5,6 +5,7 @@
 //! What only one function needs lives with that function, because every binary pays at its
 //! cold start for what it links.
 
+pub mod admission;
 pub mod auth;
 pub mod clock;
 pub mod config;

@@ -51,8 +51,10 @@ fn a_deployed_function_is_given_every_variable_that_it_cannot_start_without() {
         "TURNPIKE_ISSUER",
         "TURNPIKE_CREDENTIALS_TABLE",
         "TURNPIKE_IDENTITY_TABLE",
+        "TURNPIKE_ADMISSION_TABLE",
         "TURNPIKE_SIGNING_KEYS_SECRET",
         "TURNPIKE_AUTH_SECRET_ARN",
+        "TURNPIKE_CURSOR_SECRET_ARN",
     ] {
         assert!(
             template.variables.iter().any(|name| name == needed),

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_has_the_tables_and_every_prefix_of_both_functions() {
+    fn the_template_has_the_tables_and_every_prefix_of_every_function() {
         let template = Template::embedded().unwrap();
 
         let tables: Vec<&str> = template
@@ -231,17 +231,30 @@ mod tests {
             function: function.into(),
             path: path.into(),
         };
-        assert_eq!(tables, ["CredentialsTable", "IdentityTable"]);
-        assert_eq!(template.tables[0].keys[0], ("pk".into(), KeyKind::Hash));
-        assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("ttl"));
         assert_eq!(
-            template.table_variables["TURNPIKE_IDENTITY_TABLE"],
-            "IdentityTable"
+            tables,
+            ["AdmissionTable", "CredentialsTable", "IdentityTable"]
         );
+        for table in &template.tables {
+            let keys = [("pk".into(), KeyKind::Hash), ("sk".into(), KeyKind::Range)];
+            assert_eq!(table.keys, keys, "{}", table.id);
+            assert_eq!(table.ttl_attribute.as_deref(), Some("ttl"), "{}", table.id);
+        }
+        for (variable, table) in [
+            ("TURNPIKE_ADMISSION_TABLE", "AdmissionTable"),
+            ("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable"),
+            ("TURNPIKE_IDENTITY_TABLE", "IdentityTable"),
+        ] {
+            assert_eq!(template.table_variables[variable], table);
+        }
         for expected in [
             route("AuthFunction", "/api/v1/auth"),
             route("AuthFunction", "/api/v1/auth/{proxy+}"),
             route("AuthFunction", "/.well-known/{proxy+}"),
+            route("UsersFunction", "/api/v1/users"),
+            route("UsersFunction", "/api/v1/users/{proxy+}"),
+            route("UsersFunction", "/api/v1/keys/{proxy+}"),
+            route("UsersFunction", "/api/v1/limits/{proxy+}"),
             route("SystemFunction", "$default"),
         ] {
             assert!(template.routes.contains(&expected), "{expected:?}");

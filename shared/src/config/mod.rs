@@ -4,6 +4,7 @@
 //! Development, testing, staging and production differ in values and in what they refuse.
 
 mod stage;
+mod valkey;
 mod variables;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
 pub use stage::{Cors, Stage, StageConfig};
+pub use valkey::{Login, ServerlessCache, Topology, Transport, ValkeyConfig, ValkeyServer};
 pub use variables::{VARIABLES, Variable};
 
 use crate::auth::Algorithm;
@@ -133,6 +135,16 @@ impl KeysConfig {
     }
 }
 
+/// The secret that the cursors of `users` are made with.
+pub fn cursor_secret(env: &Environment, stage: Stage) -> Result<SecretSource, ConfigError> {
+    secret_source(
+        env,
+        stage,
+        &variables::CURSOR_SECRET,
+        &variables::CURSOR_SECRET_ARN,
+    )
+}
+
 fn secret_source(
     env: &Environment,
     stage: Stage,
@@ -161,7 +173,7 @@ impl UserTables {
     pub fn read(env: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             identity: identity_table(env)?,
-            admission: env.required(&variables::ADMISSION_TABLE)?.to_owned(),
+            admission: admission_table(env)?,
         })
     }
 }
@@ -185,6 +197,11 @@ impl Tables {
 /// The name of the one table that every function may read.
 pub fn identity_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::IDENTITY_TABLE).map(str::to_owned)
+}
+
+/// The name of the table of what every function counts and checks before it serves.
+pub fn admission_table(env: &Environment) -> Result<String, ConfigError> {
+    env.required(&variables::ADMISSION_TABLE).map(str::to_owned)
 }
 
 /// Who carries mails out of the outbox.
@@ -231,11 +248,13 @@ pub fn security_contact(env: &Environment, stage: &StageConfig) -> Result<String
 
 /// Crates that log whole requests when they are asked for more than `info`: password hashes,
 /// addresses, keys.
-const LOGS_BODIES: [&str; 9] = [
+const LOGS_BODIES: [&str; 11] = [
     "aws_config",
     "aws_runtime",
     "aws_sdk_dynamodb",
+    "aws_sdk_elasticache",
     "aws_sdk_secretsmanager",
+    "aws_sigv4",
     "aws_smithy_http_client",
     "aws_smithy_runtime",
     "hyper",
@@ -284,6 +303,11 @@ pub fn dynamodb_endpoint(env: &Environment) -> Option<&str> {
 /// The address of another Secrets Manager than the region's own.
 pub fn secrets_manager_endpoint(env: &Environment) -> Option<&str> {
     env.get(&variables::AWS_ENDPOINT_URL_SECRETS_MANAGER)
+}
+
+/// The address of another ElastiCache API than the region's own.
+pub fn elasticache_endpoint(env: &Environment) -> Option<&str> {
+    env.get(&variables::AWS_ENDPOINT_URL_ELASTICACHE)
 }
 
 /// The AWS region, as Lambda sets it.
@@ -343,11 +367,19 @@ mod tests {
                 "arn:aws:secretsmanager:keys",
             )
             .with("TURNPIKE_AUTH_SECRET_ARN", "arn:aws:secretsmanager:secret")
+            .with(
+                "TURNPIKE_CURSOR_SECRET_ARN",
+                "arn:aws:secretsmanager:cursors",
+            )
+            .with("TURNPIKE_ADMISSION_TABLE", "admission")
     }
 
     fn start(env: &Environment) -> Result<(), ConfigError> {
         let stage = StageConfig::read(env)?;
         KeysConfig::read(env, stage.stage)?;
+        cursor_secret(env, stage.stage)?;
+        admission_table(env)?;
+        ValkeyConfig::read(env, stage.stage)?;
         MailTransport::read(env, stage.stage)?;
         security_contact(env, &stage)?;
         panic_path(env, stage.stage)?;
@@ -376,6 +408,14 @@ mod tests {
             ("TURNPIKE_CORS_ALLOW_CREDENTIALS", "yes"),
             ("TURNPIKE_SIGNING_KEYS_SECRET", ""),
             ("TURNPIKE_AUTH_SECRET_ARN", ""),
+            ("TURNPIKE_CURSOR_SECRET_ARN", ""),
+            ("TURNPIKE_CURSOR_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("TURNPIKE_ADMISSION_TABLE", ""),
+            ("TURNPIKE_VALKEY_URL", "redis://cache.example.com"),
+            (
+                "TURNPIKE_VALKEY_URL",
+                "rediss://:password@cache.example.com",
+            ),
             ("TURNPIKE_SIGNING_ALGORITHM", "HS256"),
             ("TURNPIKE_SIGNING_KEYS", "{}"),
             ("TURNPIKE_MAIL", "mailbox"),
@@ -384,6 +424,7 @@ mod tests {
             ("TURNPIKE_TEST_PANIC_PATH", "/health"),
             ("TURNPIKE_LOG", "nonsense=nonsense"),
             ("TURNPIKE_LOG", "aws_smithy_runtime=trace"),
+            ("TURNPIKE_LOG", "aws_sigv4=trace"),
         ];
 
         for (variable, value) in cases {

@@ -26,13 +26,19 @@ variables! {
     CORS_ORIGINS "TURNPIKE_CORS_ORIGINS" "origins separated by commas, such as https://app.example.com (https outside development and testing), never *";
     CORS_ALLOW_CREDENTIALS "TURNPIKE_CORS_ALLOW_CREDENTIALS" "true or false";
     CREDENTIALS_TABLE "TURNPIKE_CREDENTIALS_TABLE" "the name of the credentials table";
-    ADMISSION_TABLE "TURNPIKE_ADMISSION_TABLE" "the name of the admission table";
     IDENTITY_TABLE "TURNPIKE_IDENTITY_TABLE" "the name of the identity table";
+    ADMISSION_TABLE "TURNPIKE_ADMISSION_TABLE" "the name of the admission table";
     SIGNING_ALGORITHM "TURNPIKE_SIGNING_ALGORITHM" "RS256 or ES256";
     SIGNING_KEYS_SECRET "TURNPIKE_SIGNING_KEYS_SECRET" "the ARN of the secret with the signing keys";
     SIGNING_KEYS "TURNPIKE_SIGNING_KEYS" "unset, or in development and testing the signing keys themselves, as `turnpike-local signing-keys` prints them";
     AUTH_SECRET_ARN "TURNPIKE_AUTH_SECRET_ARN" "the ARN of the secret that refresh tokens and cursors are made with";
     AUTH_SECRET "TURNPIKE_AUTH_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
+    CURSOR_SECRET_ARN "TURNPIKE_CURSOR_SECRET_ARN" "the ARN of the secret that the list cursors of the function users are made with";
+    CURSOR_SECRET "TURNPIKE_CURSOR_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
+    VALKEY_URL "TURNPIKE_VALKEY_URL" "unset, or the address of a Valkey, such as redis://127.0.0.1:6379 (in staging and production rediss:// and without a password)";
+    VALKEY_CLUSTER "TURNPIKE_VALKEY_CLUSTER" "unset, or beside TURNPIKE_VALKEY_URL true or false: whether that Valkey is a cluster";
+    VALKEY_CACHE "TURNPIKE_VALKEY_CACHE" "unset, or the name of a serverless cache of ElastiCache: at most 40 letters, digits and hyphens, a letter first";
+    VALKEY_USER "TURNPIKE_VALKEY_USER" "unset, or beside TURNPIKE_VALKEY_CACHE the id of the cache's IAM user: at most 40 letters, digits and hyphens, a letter first";
     SECURITY_CONTACT "TURNPIKE_SECURITY_CONTACT" "a mailto:, https: or tel: address for reports of vulnerabilities";
     METRICS_TOKEN "METRICS_TOKEN" "a bearer token that opens the details of /health";
     MAIL "TURNPIKE_MAIL" "none, or in development and testing mailbox";
@@ -46,4 +52,5 @@ variables! {
     AWS_SESSION_TOKEN "AWS_SESSION_TOKEN" "an AWS session token, as Lambda sets it";
     AWS_ENDPOINT_URL_DYNAMODB "AWS_ENDPOINT_URL_DYNAMODB" "unset, or the address of another DynamoDB engine, such as http://127.0.0.1:8000";
     AWS_ENDPOINT_URL_SECRETS_MANAGER "AWS_ENDPOINT_URL_SECRETS_MANAGER" "unset, or the address of another Secrets Manager, such as http://127.0.0.1:4566";
+    AWS_ENDPOINT_URL_ELASTICACHE "AWS_ENDPOINT_URL_ELASTICACHE" "unset, or the address of another ElastiCache API, such as http://127.0.0.1:4566";
 }

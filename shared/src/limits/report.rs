@@ -82,7 +82,8 @@ impl LimitReport {
     /// The limit to show first: the one that refused for longest, else the one of which the
     /// smallest share is left.
     pub fn tightest(&self) -> Option<&LimitState> {
-        let longest = |state: &LimitState| state.reset_at.unwrap_or(Timestamp::from_millis(i64::MAX));
+        let longest =
+            |state: &LimitState| state.reset_at.unwrap_or(Timestamp::from_millis(i64::MAX));
         let refusing = self.enforced().filter(|state| state.refused);
         refusing.max_by_key(|state| longest(state)).or_else(|| {
             self.enforced().reduce(|tightest, state| {
@@ -98,7 +99,9 @@ impl LimitReport {
     /// The names of the limits that refused.
     pub fn violated(&self) -> Vec<String> {
         let refused = self.enforced().filter(|state| state.refused);
-        refused.map(|state| state.name.clone().into_owned()).collect()
+        refused
+            .map(|state| state.name.clone().into_owned())
+            .collect()
     }
 
     pub fn is_refused(&self) -> bool {
@@ -141,7 +144,10 @@ mod tests {
 
     #[test]
     fn the_smallest_share_is_shown_not_the_smallest_number() {
-        let states = vec![state("minute", 20, 1, Some(1)), state("day", 1_000, 960, Some(1))];
+        let states = vec![
+            state("minute", 20, 1, Some(1)),
+            state("day", 1_000, 960, Some(1)),
+        ];
 
         let report = LimitReport { states };
 
@@ -183,7 +189,9 @@ mod tests {
             ..state("trial", 1, 9, Some(1))
         };
 
-        let report = LimitReport { states: vec![shadow, state("hour", 100, 1, Some(1))] };
+        let report = LimitReport {
+            states: vec![shadow, state("hour", 100, 1, Some(1))],
+        };
 
         assert_eq!(report.tightest().unwrap().name, "hour");
         assert!(!report.is_refused());

@@ -23,7 +23,7 @@ const MAX_ATTEMPTS: u32 = 3;
 
 /// The roots that AWS's endpoints chain to (Amazon Trust Services). Reading these five instead of
 /// the system's hundred and fifty saves most of the client's start.
-const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+pub(super) const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
 /// A client of DynamoDB, cheap to clone.
 #[derive(Clone)]

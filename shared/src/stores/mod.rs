@@ -6,6 +6,7 @@
 
 mod accounts;
 mod admission;
+mod api_keys;
 mod client;
 mod error;
 mod mailing;
@@ -19,7 +20,7 @@ mod sessions;
 mod standing;
 pub mod tables;
 mod transaction;
-mod valkey;
+pub mod valkey;
 
 use std::fmt::Display;
 
@@ -30,6 +31,7 @@ use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
 pub use admission::{DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
+use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;
 pub use mailing::{MailQueued, PreparedMail, event_of_outbox_key};
@@ -40,7 +42,6 @@ pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
-
 pub use valkey::{LinkState, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};

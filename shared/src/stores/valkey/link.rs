@@ -8,14 +8,27 @@ use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates,
 };
+use secrecy::ExposeSecret;
 
+use super::endpoint::CacheDirectory;
+use super::iam::{AwsCredentials, connect_token};
 use crate::clock::{Clock, Timestamp};
+use crate::config::{
+    ConfigError, Environment, Login, ServerlessCache, Topology, Transport, ValkeyConfig,
+    ValkeyServer, aws_region,
+};
+use crate::errors::chain;
+use crate::stores::AMAZON_ROOTS;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long after a failed try the next one may begin.
+/// How long a link is used: ElastiCache ends connections that were signed in to with IAM after 12
+/// hours (ElastiCache User Guide, "Authenticating with IAM").
+const RELINK_AFTER: Duration = Duration::from_hours(11);
+/// How long after a try the next one may begin.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// How the server is reached.
@@ -27,6 +40,18 @@ pub struct ValkeyAddress {
     pub is_cluster: bool,
 }
 
+/// Where the server is and who signs in to it.
+enum Target {
+    Known(ValkeyAddress, Option<Login>),
+    /// Looked up and signed in to anew for every connection: a token lives 15 minutes.
+    Serverless {
+        cache: ServerlessCache,
+        directory: CacheDirectory,
+        credentials: AwsCredentials,
+        region: String,
+    },
+}
+
 /// A connection, and since when what it finds may be trusted.
 #[derive(Clone)]
 pub(crate) struct Live {
@@ -36,6 +61,7 @@ pub(crate) struct Live {
     pub(crate) trusted_since: Timestamp,
     /// Which link this is: each one made has a higher number.
     pub(crate) made: u64,
+    made_at: Instant,
 }
 
 #[derive(Clone)]
@@ -56,7 +82,7 @@ pub enum LinkState {
 pub struct ValkeyLink(Arc<Inner>);
 
 struct Inner {
-    address: ValkeyAddress,
+    target: Target,
     clock: Clock,
     budget: Duration,
     live: RwLock<Option<Live>>,
@@ -73,9 +99,34 @@ struct Attempt {
 impl ValkeyLink {
     /// A link whose commands are given up after `budget`. It is not made yet.
     pub fn new(address: ValkeyAddress, clock: Clock, budget: Duration) -> Self {
+        Self::to(Target::Known(address, None), clock, budget)
+    }
+
+    /// A link to the Valkey that is configured.
+    pub fn configured(
+        config: ValkeyConfig,
+        env: &Environment,
+        clock: Clock,
+        budget: Duration,
+    ) -> Result<Self, ConfigError> {
+        let target = match config {
+            ValkeyConfig::Server(server) => {
+                Target::Known(ValkeyAddress::from(&server), server.login)
+            }
+            ValkeyConfig::Serverless(cache) => Target::Serverless {
+                cache,
+                directory: CacheDirectory::from_environment(env)?,
+                credentials: AwsCredentials::from_environment(env)?,
+                region: aws_region(env)?.to_owned(),
+            },
+        };
+        Ok(Self::to(target, clock, budget))
+    }
+
+    fn to(target: Target, clock: Clock, budget: Duration) -> Self {
         let down_since = Some(clock.now());
         Self(Arc::new(Inner {
-            address,
+            target,
             clock,
             budget,
             live: RwLock::new(None),
@@ -92,15 +143,13 @@ impl ValkeyLink {
     /// way or has just failed.
     pub(crate) fn live(&self) -> Option<Live> {
         let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
-        if live.is_some() {
-            return live.clone();
-        }
-        drop(live);
-        if self.claim_attempt() {
+        let live = live.clone();
+        let is_fresh = |live: &Live| live.made_at.elapsed() < RELINK_AFTER;
+        if live.as_ref().is_none_or(|live| !is_fresh(live)) && self.claim_attempt() {
             let link = self.clone();
             tokio::spawn(async move { link.attempt().await });
         }
-        None
+        live
     }
 
     /// How it is.
@@ -202,6 +251,7 @@ impl ValkeyLink {
                     connection,
                     trusted_since,
                     made: attempt.made,
+                    made_at: Instant::now(),
                 });
                 tracing::info!("Valkey is there: limits are decided by it");
             }
@@ -214,18 +264,29 @@ impl ValkeyLink {
 
 impl Inner {
     async fn open(&self) -> RedisResult<(Connection, Timestamp)> {
-        let connection = if self.address.is_cluster {
-            let client = ClusterClient::builder([self.address.url.as_str()])
+        let (address, login, roots) = self.find().await?;
+        let mut info = address.url.as_str().into_connection_info()?;
+        if let Some(Login { user, password }) = login {
+            let mut settings = RedisConnectionInfo::default();
+            if let Some(user) = user {
+                settings = settings.set_username(user);
+            }
+            info = info.set_redis_settings(settings.set_password(password.expose_secret()));
+        }
+        let connection = if address.is_cluster {
+            let mut builder = ClusterClient::builder([info])
                 .connection_timeout(CONNECT_TIMEOUT)
                 .response_timeout(CONNECT_TIMEOUT)
-                .retries(1)
-                .build()?;
-            Connection::Cluster(client.get_async_connection().await?)
+                .retries(1);
+            if let Some(roots) = roots {
+                builder = builder.certs(roots);
+            }
+            Connection::Cluster(builder.build()?.get_async_connection().await?)
         } else {
             let config = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(CONNECT_TIMEOUT))
                 .set_response_timeout(Some(CONNECT_TIMEOUT));
-            let client = Client::open(self.address.url.as_str())?;
+            let client = Client::open(info)?;
             let connection = client.get_multiplexed_async_connection_with_config(&config);
             Connection::Single(connection.await?)
         };
@@ -236,6 +297,62 @@ impl Inner {
             false => Timestamp::from_millis(seconds * 1_000 + micros / 1_000),
         };
         Ok((connection, now))
+    }
+}
+
+impl Inner {
+    /// Where the server is now, who signs in, and what its certificate chains to if that is known.
+    async fn find(&self) -> RedisResult<(ValkeyAddress, Option<Login>, Option<TlsCertificates>)> {
+        match &self.target {
+            Target::Known(address, login) => Ok((address.clone(), login.clone(), None)),
+            Target::Serverless {
+                cache,
+                directory,
+                credentials,
+                region,
+            } => {
+                let found = directory.describe(&cache.name).await.map_err(not_found)?;
+                let endpoint = found.endpoint.ok_or_else(|| {
+                    RedisError::from((ErrorKind::Io, "the cache has no endpoint yet"))
+                })?;
+                let now = self.clock.now();
+                let token = connect_token(&cache.name, &cache.user, region, credentials, now);
+                let login = Login {
+                    user: Some(cache.user.clone()),
+                    password: token.map_err(not_found)?,
+                };
+                let address = ValkeyAddress {
+                    url: format!("rediss://{}:{}", endpoint.host, endpoint.port),
+                    is_cluster: true,
+                };
+                let roots = TlsCertificates {
+                    client_tls: None,
+                    root_cert: Some(AMAZON_ROOTS.to_vec()),
+                };
+                Ok((address, Some(login), Some(roots)))
+            }
+        }
+    }
+}
+
+fn not_found(error: impl std::error::Error + 'static) -> RedisError {
+    (ErrorKind::Io, "the cache cannot be reached", chain(&error)).into()
+}
+
+impl From<&ValkeyServer> for ValkeyAddress {
+    fn from(server: &ValkeyServer) -> Self {
+        let scheme = match server.transport {
+            Transport::Plain => "redis",
+            Transport::Tls => "rediss",
+        };
+        let host = match server.host.contains(':') {
+            true => format!("[{}]", server.host),
+            false => server.host.clone(),
+        };
+        Self {
+            url: format!("{scheme}://{host}:{}", server.port),
+            is_cluster: server.topology == Topology::Cluster,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
-//! Valkey: how it is found, proven to, and kept connected.
+//! Valkey: where it is, how one signs in to it, and how the link is kept.
 
+pub mod endpoint;
+pub mod iam;
 mod link;
 
 pub(crate) use link::Live;

@@ -1,0 +1,755 @@
+//! Admission: whether a request is let in, decided in one round trip.
+//!
+//! Credential and limits are asked about together, so a revocation holds at once and a refused
+//! request uses up nothing. What is known of a caller in memory, or stated in a token, may be old:
+//! the same call compares the epoch, and only then is the user read anew.
+//!
+//! Nothing in here knows HTTP; [`crate::web`] stands in front of it.
+
+mod directory;
+mod ladder;
+mod refusals;
+mod request;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use self::directory::Directory;
+use self::ladder::{Ladder, Outcome};
+use self::refusals::Refusals;
+use crate::auth::{
+    ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, User,
+};
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{KeyId, SessionId, UserId};
+use crate::limits::policy::{OnOutage, Policy};
+use crate::limits::{Ask, Check, LimitReport, Proof, Reading, Subject, Verdict, plan};
+use crate::policy_source::PolicySource;
+use crate::stores::{
+    DynamoDb, DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink,
+};
+
+pub use directory::KeyHolder;
+pub use request::{RequestNotes, notes};
+
+/// How long a credential that a store has confirmed is taken while no store answers.
+const CONFIRMED_FOR: Duration = Duration::from_secs(30);
+/// How many confirmed credentials are remembered.
+const MAX_CONFIRMED: u64 = 50_000;
+/// How often a user is read anew for one request before it is given up.
+const MAX_REREADS: usize = 2;
+
+/// How long an engine may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Budgets {
+    /// A command on a live connection to Valkey.
+    pub valkey: Duration,
+    /// A call to DynamoDB.
+    pub dynamodb: Duration,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            valkey: Duration::from_millis(50),
+            dynamodb: Duration::from_millis(250),
+        }
+    }
+}
+
+/// What is away, as far as this process has noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Degraded {
+    pub valkey: bool,
+    pub dynamodb: bool,
+    /// A change was made that Valkey has not been told of: it holds within a minute there.
+    pub revocation: bool,
+}
+
+impl Degraded {
+    /// The names of what is away.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.valkey, "valkey"),
+            (self.dynamodb, "dynamodb"),
+            (self.revocation, "revocation"),
+        ];
+        all.into_iter()
+            .filter_map(|(is_so, name)| is_so.then_some(name))
+    }
+}
+
+/// What somebody calls with.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    Session(SessionId),
+    Key(Arc<ApiKeyRecord>),
+}
+
+/// Somebody who was let in.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub principal: Principal,
+    pub credential: Credential,
+    /// What the policy wants a verified address for, while the caller has none.
+    withheld: ScopeSet,
+}
+
+impl Caller {
+    pub fn id(&self) -> UserId {
+        self.principal.id
+    }
+
+    /// What the caller's roles hold, whatever they call with.
+    pub fn held(&self) -> ScopeSet {
+        self.principal.scopes()
+    }
+
+    /// What the credential may do.
+    pub fn scopes(&self) -> ScopeSet {
+        let scopes = match &self.credential {
+            Credential::Session(_) => self.held(),
+            Credential::Key(key) => key.effective_scopes(self.held()),
+        };
+        scopes.difference(self.withheld)
+    }
+
+    /// Whether only the caller's unverified address stands in the way of a scope.
+    pub fn is_withheld(&self, scope: Scope) -> bool {
+        self.withheld.contains(scope)
+    }
+
+    pub fn key(&self) -> Option<&ApiKeyRecord> {
+        match &self.credential {
+            Credential::Session(_) => None,
+            Credential::Key(key) => Some(key),
+        }
+    }
+
+    /// The session that is called from; a key is called from none.
+    pub fn session(&self) -> Option<SessionId> {
+        match &self.credential {
+            Credential::Session(session) => Some(*session),
+            Credential::Key(_) => None,
+        }
+    }
+}
+
+/// Why somebody was not let in.
+#[derive(Debug)]
+pub enum Denied {
+    /// A limit is used up.
+    Limited(LimitReport),
+    /// One subject asks more than its item can take.
+    Throttled,
+    /// The credential is not good. The request was counted against its address.
+    Unauthenticated,
+    /// The key is good, but not from this address.
+    IpNotAllowed(LimitReport),
+    /// No store answers, and this credential has not been confirmed lately.
+    AuthUnavailable,
+    /// No store answers, and the class lets nothing pass.
+    Unavailable,
+    /// A read that had to be made failed.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Denied {
+    fn from(error: StoreError) -> Self {
+        if error.is_transient() {
+            Self::AuthUnavailable
+        } else {
+            Self::Failed(error)
+        }
+    }
+}
+
+/// What a credential that is to be let in is made of.
+pub enum Presented {
+    /// The claims of an access token whose signature is good.
+    Token(Box<Claims>),
+    Key(ApiKey),
+    /// None, or one that cannot be good.
+    Bad,
+}
+
+/// What was counted and may be taken back.
+#[must_use = "what is held stays counted unless it is given back"]
+pub struct Held(Vec<(Subject, Check, Reading)>);
+
+/// Lets requests in, or not. Made once, shared by all requests.
+#[derive(Clone)]
+pub struct Admission(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    policy: PolicySource,
+    ladder: Ladder,
+    directory: Directory,
+    refusals: Refusals,
+    /// Credentials that a store has confirmed, and when.
+    confirmed: Cache<(UserId, Option<SessionId>, Option<KeyId>), Timestamp>,
+}
+
+/// What one question came to, whoever asked.
+enum Asked {
+    Admitted(LimitReport, Vec<Reading>),
+    Refused(LimitReport),
+    Outdated,
+    Invalid,
+    Denied(Denied),
+}
+
+impl Admission {
+    pub fn new(
+        dynamodb: &DynamoDb,
+        admission_table: String,
+        users: UserStore,
+        policy: PolicySource,
+        valkey: Option<ValkeyLink>,
+        budgets: Budgets,
+        clock: Clock,
+    ) -> Self {
+        let truth = DynamoDbEngine::new(dynamodb, admission_table, budgets.dynamodb);
+        let valkey = valkey.map(|link| ValkeyEngine::new(link, truth.clone(), clock.clone()));
+        Self(Arc::new(Inner {
+            policy,
+            ladder: Ladder::new(valkey, truth),
+            directory: Directory::new(users),
+            refusals: Refusals::default(),
+            confirmed: Cache::builder()
+                .max_capacity(MAX_CONFIRMED)
+                .time_to_live(CONFIRMED_FOR)
+                .build(),
+            clock,
+        }))
+    }
+
+    /// The policy in force.
+    pub async fn policy(&self) -> Arc<Policy> {
+        self.0.policy.current().await
+    }
+
+    /// What is away, as far as this process has noticed.
+    pub fn degraded(&self) -> Degraded {
+        self.0.ladder.degraded()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Lets a caller's request of `class` in, and counts it, if credential and limits allow.
+    pub async fn admit(
+        &self,
+        presented: Presented,
+        ip: IpAddr,
+        class: &str,
+    ) -> Result<(Caller, LimitReport), Denied> {
+        match presented {
+            Presented::Token(claims) => self.admit_session(&claims, ip, class).await,
+            Presented::Key(key) => self.admit_key(&key, ip, class).await,
+            Presented::Bad => Err(self.count_bad_credential(ip).await),
+        }
+    }
+
+    /// Lets a request to an open route of `class` in, by its address.
+    pub async fn admit_open(&self, ip: IpAddr, class: &str) -> Result<LimitReport, Denied> {
+        let policy = self.policy().await;
+        let checks = plan::of_open_class(&policy, class);
+        let subject = plan::subject_of_ip(ip);
+        let on_outage = policy.class(class).on_outage;
+        match self.ask(&subject, None, None, &checks, on_outage).await {
+            Asked::Admitted(report, _) => Ok(report),
+            Asked::Refused(report) => Err(Denied::Limited(report)),
+            Asked::Denied(denied) => Err(denied),
+            Asked::Outdated | Asked::Invalid => Err(Denied::Unauthenticated),
+        }
+    }
+
+    /// Counts a password that may turn out to be wrong, before it is looked at, so that no number
+    /// of simultaneous tries gets past the limit.
+    pub async fn hold_password(
+        &self,
+        email: &EmailKey,
+        ip: IpAddr,
+    ) -> Result<(Held, LimitReport), Denied> {
+        let policy = self.policy().await;
+        let on_outage = policy.class("auth").on_outage;
+        let mut held = Held(vec![]);
+        let mut all = LimitReport::default();
+        for (subject, check) in plan::of_failed_passwords(&policy, email, ip) {
+            let checks = std::slice::from_ref(&check);
+            let denied = match self.ask(&subject, None, None, checks, on_outage).await {
+                Asked::Admitted(report, readings) => {
+                    all.extend(report);
+                    let counted = readings.into_iter();
+                    held.0
+                        .extend(counted.map(|reading| (subject.clone(), check.clone(), reading)));
+                    continue;
+                }
+                Asked::Refused(report) => {
+                    all.extend(report);
+                    Denied::Limited(all)
+                }
+                Asked::Denied(denied) => denied,
+                Asked::Outdated | Asked::Invalid => Denied::Unauthenticated,
+            };
+            self.give_back(held).await;
+            return Err(denied);
+        }
+        Ok((held, all))
+    }
+
+    /// Takes back what was held.
+    pub async fn give_back(&self, held: Held) {
+        for (subject, check, reading) in held.0 {
+            self.0.ladder.refund(&subject, &[(check, reading)]).await;
+        }
+    }
+
+    /// How a caller's limits for `class` stand, without counting.
+    pub async fn look(&self, caller: &Caller, class: &str) -> Result<LimitReport, EngineError> {
+        let now = self.now();
+        let policy = self.policy().await;
+        let checks = plan::of_user(&policy, &caller.principal, caller.key(), class, 1, now);
+        self.look_at(&Subject::User(caller.id()), &checks).await
+    }
+
+    /// How an address's limits at an open class stand, without counting.
+    pub async fn look_open(&self, ip: IpAddr, class: &str) -> Result<LimitReport, EngineError> {
+        let policy = self.policy().await;
+        let checks = plan::of_open_class(&policy, class);
+        self.look_at(&plan::subject_of_ip(ip), &checks).await
+    }
+
+    /// How `checks` of a subject stand, without counting.
+    pub async fn look_at(
+        &self,
+        subject: &Subject,
+        checks: &[Check],
+    ) -> Result<LimitReport, EngineError> {
+        if checks.is_empty() {
+            return Ok(LimitReport::default());
+        }
+        let readings = self.0.ladder.look(subject, checks, self.now()).await?;
+        Ok(LimitReport::new(checks, &readings, false))
+    }
+
+    /// Asks about limits that a caller keeps for purposes of its own.
+    pub async fn check(&self, subject: &Subject, check: Check) -> Result<LimitReport, Denied> {
+        let checks = [check];
+        let asked = self.ask(subject, None, None, &checks, OnOutage::Closed);
+        match asked.await {
+            Asked::Admitted(report, _) | Asked::Refused(report) => Ok(report),
+            Asked::Denied(denied) => Err(denied),
+            Asked::Outdated | Asked::Invalid => Err(Denied::Unauthenticated),
+        }
+    }
+
+    /// Asks for a key that somebody else was shown, as if its holder had called.
+    pub async fn verify_key(
+        &self,
+        key: &ApiKey,
+        ip: Option<IpAddr>,
+        class: &str,
+        cost: u64,
+        wanted: ScopeSet,
+    ) -> Result<KeyVerdict, Denied> {
+        let Some(mut holder) = self.holder(key).await? else {
+            return Ok(KeyVerdict::of(
+                KeyCode::Unknown,
+                None,
+                LimitReport::default(),
+            ));
+        };
+        for _ in 0..=MAX_REREADS {
+            let code = self.judge(&holder, ip, wanted).await;
+            if let Some(code) = code {
+                return Ok(KeyVerdict::of(code, Some(holder), LimitReport::default()));
+            }
+            match self.ask_for_holder(&holder, class, cost).await {
+                Asked::Admitted(report, _) => {
+                    self.0.directory.touch(&holder.key, self.now());
+                    return Ok(KeyVerdict::of(KeyCode::Ok, Some(holder), report));
+                }
+                Asked::Refused(report) => {
+                    return Ok(KeyVerdict::of(KeyCode::QuotaExceeded, Some(holder), report));
+                }
+                Asked::Denied(denied) => return Err(denied),
+                Asked::Outdated => {}
+                Asked::Invalid => {
+                    let code = KeyCode::InactiveUser;
+                    return Ok(KeyVerdict::of(code, Some(holder), LimitReport::default()));
+                }
+            }
+            match self.0.directory.read_key(key.digest()).await? {
+                Some(anew) => holder = anew,
+                None => {
+                    let nothing = LimitReport::default();
+                    return Ok(KeyVerdict::of(KeyCode::Unknown, None, nothing));
+                }
+            }
+        }
+        Err(Denied::Throttled)
+    }
+
+    /// The caller's whole record. What is in memory is used only while it is the one that the
+    /// admission proved current.
+    pub async fn user_of(&self, caller: &Caller) -> Result<Option<Arc<User>>, StoreError> {
+        let is_current = |user: &Arc<User>| user.epoch == caller.principal.epoch;
+        match self.0.directory.known_user(caller.id()).filter(is_current) {
+            Some(user) => Ok(Some(user)),
+            None => self.0.directory.read_user(caller.id()).await,
+        }
+    }
+
+    /// Makes a change of a user's standing and takes Valkey's copy of it away, before and after,
+    /// so that the next request anywhere reads the new one. If Valkey cannot be told, word is left
+    /// for whoever reaches it again, and the answer to this request says that the change holds
+    /// there within a minute.
+    pub async fn changing<T, E>(
+        &self,
+        user: UserId,
+        change: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let Some(valkey) = self.0.ladder.valkey() else {
+            return change.await;
+        };
+        let subject = Subject::User(user);
+        if let Err(error) = valkey.forget(&subject).await {
+            tracing::debug!(cause = %error, "Valkey could not be told ahead of a change");
+        }
+        let changed = change.await;
+        let mut told = valkey.forget(&subject).await;
+        if told.is_err() {
+            told = valkey.forget(&subject).await;
+        }
+        if let Err(error) = told {
+            notes::degraded(Degraded {
+                revocation: true,
+                ..Degraded::default()
+            });
+            tracing::warn!(cause = %error, user = %user, "Valkey could not be told of a change");
+            if let Err(error) = valkey.forget_later(&subject, self.now()).await {
+                tracing::error!(cause = %error, user = %user, "no word could be left of a change");
+            }
+        }
+        changed
+    }
+
+    async fn admit_session(
+        &self,
+        claims: &Claims,
+        ip: IpAddr,
+        class: &str,
+    ) -> Result<(Caller, LimitReport), Denied> {
+        let policy = self.policy().await;
+        let known = self.0.directory.known_user(claims.sub);
+        let mut principal = match known {
+            Some(user) if user.epoch > claims.ep => Principal::from(user.as_ref()),
+            _ => Principal::from(claims),
+        };
+        let subject = Subject::User(claims.sub);
+        let on_outage = policy.class(class).on_outage;
+        for _ in 0..=MAX_REREADS {
+            let now = self.now();
+            let checks = plan::of_user(&policy, &principal, None, class, 1, now);
+            let proof = Proof {
+                epoch: principal.epoch,
+                session: Some(claims.sid),
+            };
+            match self
+                .ask(&subject, Some(proof), None, &checks, on_outage)
+                .await
+            {
+                Asked::Admitted(report, _) => {
+                    let credential = Credential::Session(claims.sid);
+                    return Ok((caller(&policy, principal, credential), report));
+                }
+                Asked::Refused(report) => return Err(Denied::Limited(report)),
+                Asked::Denied(denied) => return Err(denied),
+                Asked::Invalid => return Err(self.count_bad_credential(ip).await),
+                Asked::Outdated => match self.0.directory.read_user(claims.sub).await? {
+                    Some(user) => principal = Principal::from(user.as_ref()),
+                    None => return Err(self.count_bad_credential(ip).await),
+                },
+            }
+        }
+        Err(Denied::Throttled)
+    }
+
+    async fn admit_key(
+        &self,
+        key: &ApiKey,
+        ip: IpAddr,
+        class: &str,
+    ) -> Result<(Caller, LimitReport), Denied> {
+        let digest = key.digest();
+        let mut holder = match self.0.directory.known_key(digest) {
+            Some(holder) => holder,
+            None => {
+                // Who has used up what an address may try is not even looked up.
+                if let Some(denied) = self.is_address_spent(ip).await? {
+                    return Err(denied);
+                }
+                match self.0.directory.read_key(digest).await? {
+                    Some(holder) => holder,
+                    None => return Err(self.count_bad_credential(ip).await),
+                }
+            }
+        };
+        for _ in 0..=MAX_REREADS {
+            let now = self.now();
+            if holder.key.state(now) != KeyState::Live || !holder.owner.is_active {
+                return Err(self.count_bad_credential(ip).await);
+            }
+            match self.ask_for_holder(&holder, class, 1).await {
+                Asked::Admitted(report, _) => {
+                    if !holder.key.allows(ip) {
+                        return Err(Denied::IpNotAllowed(report));
+                    }
+                    self.0.directory.touch(&holder.key, now);
+                    let policy = self.policy().await;
+                    let principal = Principal::from(holder.owner.as_ref());
+                    let credential = Credential::Key(Arc::clone(&holder.key));
+                    return Ok((caller(&policy, principal, credential), report));
+                }
+                Asked::Refused(report) => return Err(Denied::Limited(report)),
+                Asked::Denied(denied) => return Err(denied),
+                Asked::Invalid => return Err(self.count_bad_credential(ip).await),
+                Asked::Outdated => match self.0.directory.read_key(digest).await? {
+                    Some(anew) => holder = anew,
+                    None => return Err(self.count_bad_credential(ip).await),
+                },
+            }
+        }
+        Err(Denied::Throttled)
+    }
+
+    async fn ask_for_holder(&self, holder: &KeyHolder, class: &str, cost: u64) -> Asked {
+        let policy = self.policy().await;
+        let principal = Principal::from(holder.owner.as_ref());
+        let key = &holder.key;
+        let checks = plan::of_user(&policy, &principal, Some(key), class, cost, self.now());
+        let proof = Proof {
+            epoch: principal.epoch,
+            session: None,
+        };
+        let subject = Subject::User(principal.id);
+        let on_outage = policy.class(class).on_outage;
+        self.ask(&subject, Some(proof), Some(key.id), &checks, on_outage)
+            .await
+    }
+
+    async fn holder(&self, key: &ApiKey) -> Result<Option<KeyHolder>, StoreError> {
+        match self.0.directory.known_key(key.digest()) {
+            Some(holder) => Ok(Some(holder)),
+            None => self.0.directory.read_key(key.digest()).await,
+        }
+    }
+
+    /// What stands against a key that somebody was shown, before limits are asked about.
+    async fn judge(
+        &self,
+        holder: &KeyHolder,
+        ip: Option<IpAddr>,
+        wanted: ScopeSet,
+    ) -> Option<KeyCode> {
+        let policy = self.policy().await;
+        let is_from_anywhere = holder.key.allowed_cidrs.is_everywhere();
+        let is_allowed = ip.map_or(is_from_anywhere, |ip| holder.key.allows(ip));
+        let principal = Principal::from(holder.owner.as_ref());
+        let credential = Credential::Key(Arc::clone(&holder.key));
+        let scopes = caller(&policy, principal, credential).scopes();
+        match holder.key.state(self.now()) {
+            KeyState::Revoked => Some(KeyCode::Revoked),
+            KeyState::Expired => Some(KeyCode::Expired),
+            KeyState::Live if !holder.owner.is_active => Some(KeyCode::InactiveUser),
+            KeyState::Live if !wanted.is_subset_of(scopes) => Some(KeyCode::MissingScope),
+            KeyState::Live if !is_allowed => Some(KeyCode::IpNotAllowed),
+            KeyState::Live => None,
+        }
+    }
+
+    /// Counts a request without a good credential against its address.
+    async fn count_bad_credential(&self, ip: IpAddr) -> Denied {
+        let policy = self.policy().await;
+        let checks = plan::of_anonymous(&policy);
+        let subject = plan::subject_of_ip(ip);
+        let on_outage = policy.class("default").on_outage;
+        match self.ask(&subject, None, None, &checks, on_outage).await {
+            Asked::Refused(report) => Denied::Limited(report),
+            Asked::Denied(Denied::Throttled) => Denied::Throttled,
+            Asked::Admitted(report, _) => {
+                notes::limits(report);
+                Denied::Unauthenticated
+            }
+            _ => Denied::Unauthenticated,
+        }
+    }
+
+    /// Whether an address has used up what it may send without a good credential.
+    async fn is_address_spent(&self, ip: IpAddr) -> Result<Option<Denied>, Denied> {
+        let policy = self.policy().await;
+        let checks = plan::of_anonymous(&policy);
+        let subject = plan::subject_of_ip(ip);
+        if let Some(report) = self.0.refusals.of(&subject, &checks, self.now()) {
+            return Ok(Some(Denied::Limited(report.as_ref().clone())));
+        }
+        match self.look_at(&subject, &checks).await {
+            Ok(report) if report.is_refused() => Ok(Some(Denied::Limited(report))),
+            Ok(_) | Err(EngineError::Away(_)) => Ok(None),
+            Err(EngineError::Throttled) => Ok(Some(Denied::Throttled)),
+        }
+    }
+
+    /// One question to the engines, unless its answer is known already.
+    async fn ask(
+        &self,
+        subject: &Subject,
+        proof: Option<Proof>,
+        key: Option<KeyId>,
+        checks: &[Check],
+        on_outage: OnOutage,
+    ) -> Asked {
+        let now = self.now();
+        if let Some(report) = never_admitted(checks, now) {
+            return Asked::Refused(report);
+        }
+        if let Some(report) = self.0.refusals.of(subject, checks, now) {
+            return Asked::Refused(report.as_ref().clone());
+        }
+        let ask = Ask {
+            subject,
+            proof,
+            checks,
+            now,
+        };
+        let outcome = self.0.ladder.decide(&ask, on_outage).await;
+        notes::degraded(self.0.ladder.degraded());
+        let credential = match (subject, proof) {
+            (Subject::User(user), Some(proof)) => Some((*user, proof.session, key)),
+            _ => None,
+        };
+        let verdict = match outcome {
+            Outcome::Decided(verdict) => {
+                self.remember(credential, &verdict, now);
+                verdict
+            }
+            Outcome::Throttled => return Asked::Denied(Denied::Throttled),
+            Outcome::Closed => return Asked::Denied(Denied::Unavailable),
+            Outcome::Waived | Outcome::DecidedAlone(_) if !self.is_confirmed(credential, now) => {
+                return Asked::Denied(Denied::AuthUnavailable);
+            }
+            Outcome::DecidedAlone(verdict) => verdict,
+            Outcome::Waived => return Asked::Admitted(LimitReport::default(), vec![]),
+        };
+        match verdict {
+            Verdict::Admitted(readings) => {
+                Asked::Admitted(LimitReport::new(checks, &readings, true), readings)
+            }
+            Verdict::Refused(readings) => {
+                let report = LimitReport::new(checks, &readings, false);
+                self.0.refusals.remember(subject, checks, &report, now);
+                Asked::Refused(report)
+            }
+            Verdict::Outdated => Asked::Outdated,
+            Verdict::Invalid => Asked::Invalid,
+        }
+    }
+
+    fn remember(
+        &self,
+        credential: Option<(UserId, Option<SessionId>, Option<KeyId>)>,
+        verdict: &Verdict,
+        now: Timestamp,
+    ) {
+        let Some(credential) = credential else {
+            return;
+        };
+        match verdict {
+            // A refusal says that the credential was good: it is looked at first.
+            Verdict::Admitted(_) | Verdict::Refused(_) => {
+                self.0.confirmed.insert(credential, now);
+            }
+            Verdict::Outdated | Verdict::Invalid => self.0.confirmed.invalidate(&credential),
+        }
+    }
+
+    fn is_confirmed(
+        &self,
+        credential: Option<(UserId, Option<SessionId>, Option<KeyId>)>,
+        now: Timestamp,
+    ) -> bool {
+        let Some(credential) = credential else {
+            return true;
+        };
+        let confirmed = self.0.confirmed.get(&credential);
+        confirmed.is_some_and(|at| now.since(at) < CONFIRMED_FOR)
+    }
+}
+
+/// What came of asking for somebody else's key.
+pub struct KeyVerdict {
+    pub code: KeyCode,
+    pub holder: Option<KeyHolder>,
+    pub limits: LimitReport,
+}
+
+/// Why a key is good, or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyCode {
+    Ok,
+    Unknown,
+    Revoked,
+    Expired,
+    InactiveUser,
+    MissingScope,
+    IpNotAllowed,
+    QuotaExceeded,
+}
+
+impl KeyVerdict {
+    fn of(code: KeyCode, holder: Option<KeyHolder>, limits: LimitReport) -> Self {
+        Self {
+            code,
+            holder,
+            limits,
+        }
+    }
+}
+
+fn caller(policy: &Policy, principal: Principal, credential: Credential) -> Caller {
+    let withheld = if principal.is_verified {
+        ScopeSet::EMPTY
+    } else {
+        let named = policy.access().require_verified_email.iter();
+        named
+            .filter_map(|scope| scope.parse::<Scope>().ok())
+            .collect()
+    };
+    Caller {
+        principal,
+        credential,
+        withheld,
+    }
+}
+
+/// The refusal of what can never be admitted: a limit of zero, or a cost beyond the limit.
+fn never_admitted(checks: &[Check], now: Timestamp) -> Option<LimitReport> {
+    let nothing_used = |check: &Check| Reading {
+        used: 0,
+        fits: check.cost <= check.limit,
+        whole_at: now,
+        admits_at: None,
+        bucket: 0,
+    };
+    let readings: Vec<Reading> = checks.iter().map(nothing_used).collect();
+    let report = LimitReport::new(checks, &readings, false);
+    report.is_refused().then_some(report)
+}
