@@ -17,6 +17,7 @@ pub mod policy_source;
 pub mod runtime;
 pub mod stores;
 pub mod telemetry;
+pub mod token_verifier;
 pub mod web;
 
 /// The release that this code belongs to, as `/`, `/health` and the OpenAPI document show it.

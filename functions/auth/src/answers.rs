@@ -1,50 +1,12 @@
 //! What the routes answer with.
 
 use serde::Serialize;
+use turnpike_shared::auth::Session;
 use turnpike_shared::auth::access_token::ACCESS_TOKEN_LIFETIME;
-use turnpike_shared::auth::{Role, Session, Tier, User};
 use turnpike_shared::clock::Timestamp;
-use turnpike_shared::ids::{SessionId, UserId};
+use turnpike_shared::ids::SessionId;
+use turnpike_shared::web::UserObject;
 use utoipa::ToSchema;
-
-/// An account.
-#[derive(Serialize, ToSchema)]
-#[schema(as = User)]
-pub(crate) struct UserObject {
-    #[schema(value_type = String, example = "usr_019a9f3c1c2a7d3e8f00112233445566")]
-    id: UserId,
-    /// The address as its owner wrote it.
-    #[schema(format = Email, example = "ada@example.com")]
-    email: String,
-    #[schema(required, example = "Ada King")]
-    full_name: Option<String>,
-    tier: Tier,
-    roles: Vec<Role>,
-    /// False when an admin has deactivated the account.
-    is_active: bool,
-    /// Whether the address is known to be its owner's.
-    is_verified: bool,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
-}
-
-impl From<User> for UserObject {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id,
-            email: user.email.as_str().to_owned(),
-            full_name: user.full_name,
-            tier: user.tier,
-            roles: user.roles,
-            is_active: user.is_active,
-            is_verified: user.is_verified,
-            created_at: user.created_at,
-            updated_at: user.updated_at,
-        }
-    }
-}
 
 /// A session's tokens.
 #[derive(Serialize, ToSchema)]
@@ -84,12 +46,6 @@ impl TokensBody {
             session_id,
         }
     }
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = UserAnswer)]
-pub(crate) struct UserBody {
-    pub(crate) user: UserObject,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -10,6 +10,7 @@ mod directory;
 mod ladder;
 mod refusals;
 mod request;
+mod setup;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::stores::{
 
 pub use directory::KeyHolder;
 pub use request::{RequestNotes, notes};
+pub use setup::{AdmissionParts, SetupError};
 
 /// How long a credential that a store has confirmed is taken while no store answers.
 const CONFIRMED_FOR: Duration = Duration::from_secs(30);

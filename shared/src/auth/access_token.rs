@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::scope::space_separated;
-use super::{QuotaOverride, Role, ScopeSet, SigningKeys, Tier, User};
+use super::{KeySet, QuotaOverride, Role, ScopeSet, SigningKeys, Tier, User};
 use crate::clock::Timestamp;
 use crate::ids::{self, SessionId, UserId};
 
@@ -137,7 +137,7 @@ impl TokenProfile {
     /// Takes a token that this issuer made for this audience and that is valid now.
     pub fn verify(
         &self,
-        keys: &SigningKeys,
+        keys: &KeySet,
         token: &SecretString,
         now: Timestamp,
     ) -> Result<Claims, TokenRejected> {
@@ -149,9 +149,7 @@ impl TokenProfile {
         if header.typ != TYPE || header.alg != keys.algorithm().name() {
             return Err(TokenRejected::WrongKind);
         }
-        let key = keys
-            .public_key(&header.kid)
-            .ok_or(TokenRejected::UnknownKey)?;
+        let key = keys.key(&header.kid).ok_or(TokenRejected::UnknownKey)?;
         let claims: Claims = jsonwebtoken::decode(token, key, &self.validation(keys))?.claims;
         let is_over = claims.exp <= now.seconds();
         let latest_start = now.plus(CLOCK_SKEW).seconds();
@@ -164,7 +162,7 @@ impl TokenProfile {
         }
     }
 
-    fn validation(&self, keys: &SigningKeys) -> Validation {
+    fn validation(&self, keys: &KeySet) -> Validation {
         let mut validation = Validation::new(keys.algorithm().jwt());
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
@@ -174,6 +172,15 @@ impl TokenProfile {
         validation.validate_nbf = false;
         validation
     }
+}
+
+/// Which key a token says it is signed with; `None` for what is no token of this kind.
+pub fn key_name_of(token: &SecretString) -> Option<String> {
+    let token = token.expose_secret();
+    if token.len() > MAX_BYTES {
+        return None;
+    }
+    header_of(token).ok().map(|header| header.kid)
 }
 
 fn header_of(token: &str) -> Result<StrictHeader, TokenRejected> {

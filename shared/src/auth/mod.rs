@@ -5,6 +5,7 @@
 pub mod access_token;
 pub mod api_key;
 pub mod email;
+pub mod key_set;
 pub mod one_time_token;
 pub mod password;
 pub mod principal;
@@ -21,6 +22,7 @@ pub use api_key::networks::{CidrList, Network};
 pub use api_key::record::{ApiKeyRecord, KeyLimits, KeyName, KeyState, LimitSlot, Rotation};
 pub use api_key::{ApiKey, KeyDigest, KeyKind};
 pub use email::{EmailAddress, EmailKey};
+pub use key_set::{InvalidKeySet, KeySet};
 pub use one_time_token::{OneTimeToken, Purpose, TokenDigest};
 pub use password::{
     NewPassword, Password, PasswordHash, PasswordHasher, PasswordRejected, Verdict,

@@ -12,11 +12,12 @@ use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::EncodingKey;
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{DecodingKey, EncodingKey};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::KeySet;
 use crate::clock::Timestamp;
 
 /// How long a key is published before it signs: others may hold a key set for up to 2 hours.
@@ -78,7 +79,6 @@ struct StoredKey {
 struct SigningKey {
     kid: String,
     private: EncodingKey,
-    public: DecodingKey,
     jwk: Jwk,
     published_at: Timestamp,
 }
@@ -88,6 +88,7 @@ pub struct SigningKeys {
     algorithm: Algorithm,
     issuer: Option<String>,
     keys: Vec<SigningKey>,
+    public: KeySet,
 }
 
 impl SigningKeys {
@@ -103,9 +104,12 @@ impl SigningKeys {
         if keys.is_empty() {
             Err(InvalidKeys::Empty)
         } else {
+            let public = keys.iter().map(|key| key.jwk.clone()).collect();
             Ok(Self {
                 algorithm,
                 issuer: document.issuer,
+                public: KeySet::new(algorithm, public)
+                    .map_err(|_| InvalidKeys::WrongKind(algorithm))?,
                 keys,
             })
         }
@@ -148,9 +152,9 @@ impl SigningKeys {
         self.algorithm
     }
 
-    /// The public keys, as `/.well-known/jwks.json` shows them (RFC 7517).
-    pub fn public(&self) -> Vec<&Jwk> {
-        self.keys.iter().map(|key| &key.jwk).collect()
+    /// The public keys.
+    pub fn public(&self) -> &KeySet {
+        &self.public
     }
 
     /// The key that signs now: the newest that has been published long enough, else the oldest.
@@ -168,13 +172,6 @@ impl SigningKeys {
             .expect("there is at least one key");
         (&key.kid, &key.private)
     }
-
-    pub(super) fn public_key(&self, kid: &str) -> Option<&DecodingKey> {
-        self.keys
-            .iter()
-            .find(|key| key.kid == kid)
-            .map(|key| &key.public)
-    }
 }
 
 impl SigningKey {
@@ -189,11 +186,9 @@ impl SigningKey {
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
         jwk.common.key_id = Some(kid.clone());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-        let public = DecodingKey::from_jwk(&jwk).ok()?;
         Some(Self {
             kid,
             private,
-            public,
             jwk,
             published_at: stored.published_at,
         })

@@ -76,6 +76,18 @@ catalogue! {
     WrongPassword "wrong-password" 403 "The current password is wrong"
         why "The change of password needs the current one, and current_password is not it."
         then "Send the current password, or reset it by mail.";
+    MissingScope "missing-scope" 403 "The credential lacks a scope"
+        why "The credential is good, but does not have the scope that the route wants. A session has the scopes of its user's roles; an API key those that it was made with, as far as its owner still holds them."
+        then "Use a credential with the scope that detail names, or make a key that has it.";
+    EmailNotVerified "email-not-verified" 403 "The e-mail address is not verified"
+        why "The stage's policy wants a verified e-mail address for the scope that the route needs."
+        then "Verify the address with the token from the mail; POST /api/v1/auth/verify-email/request sends another.";
+    SessionRequired "session-required" 403 "A signed-in session is needed"
+        why "The route is for signed-in sessions alone; the request came with an API key."
+        then "Sign in and use the access token.";
+    IpNotAllowed "ip-not-allowed" 403 "The key is not to be used from this address"
+        why "The API key has a list of networks that it may be used from, and the request came from elsewhere."
+        then "Call from one of the key's networks, or change its allowed_cidrs.";
     NotFound "not-found" 404 "There is nothing here"
         why "The path names no route, or a resource that does not exist or is not yours."
         then "Check the path against /docs.";
@@ -97,11 +109,20 @@ catalogue! {
     WeakPassword "weak-password" 422 "The password is too easy to guess"
         why "The password would be guessed too soon: it is a common one, follows a pattern, or is made of the account's own e-mail address or name. The estimate is zxcvbn's; 3 of 4 points are needed."
         then "Follow the advice in errors: a few uncommon words in a row are strong and easy to remember.";
+    QuotaExceeded "quota-exceeded" 429 "Request cannot be satisfied as assigned quota has been exceeded"
+        why "One or more limits are used up; violated-policies names them. The request counted nowhere. The headers RateLimit and RateLimit-Policy say how each limit stands, and GET /api/v1/users/limits/explain says which ones apply to a route. Without a good credential, the limits are those of the address."
+        then "Wait for the seconds that Retry-After gives; then the request is admitted, if nothing else was sent. Without Retry-After it never is: the limit is zero, or the request costs more than the limit.";
+    Throttled "throttled" 429 "Too many requests at once"
+        why "One user or address sends more requests at the same moment than can be decided. No limit is known to be used up."
+        then "Send again after Retry-After, and fewer at once.";
     InternalError "internal-error" 500 "Something went wrong on our side"
         why "The server met a condition that it did not expect. The log has the cause under the request_id."
         then "Try again; if it persists, tell the operator the request_id.";
     ServiceUnavailable "service-unavailable" 503 "The service is not available right now"
         why "Something that the request needs, most likely the database, is away, overloaded or too slow."
+        then "Try again after the seconds that Retry-After gives.";
+    AuthUnavailable "auth-unavailable" 503 "Credentials cannot be checked right now"
+        why "The stores that say whether a credential is still good do not answer, and this one has not been confirmed within the last 30 seconds. Nobody is let in unchecked."
         then "Try again after the seconds that Retry-After gives.";
     NotReady "not-ready" 503 "The service is not ready"
         why "/health/ready answers this while DynamoDB cannot be reached."

@@ -39,6 +39,8 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// Whole seconds after which to try again.
     pub retry_after: Option<u32>,
+    /// The limits that refused, of a `quota-exceeded`.
+    pub violated_policies: Vec<String>,
     /// Why it failed, for the log alone.
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -50,6 +52,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
+            violated_policies: Vec::new(),
             cause: None,
         }
     }
@@ -70,7 +73,7 @@ impl Problem {
     pub fn unauthenticated() -> Self {
         Self::new(
             ProblemCode::Unauthenticated,
-            "Send a valid access token as Authorization: Bearer.",
+            "Send a valid access token as Authorization: Bearer, or an API key as X-API-Key.",
         )
     }
 

@@ -8,6 +8,7 @@ mod memory;
 pub mod plan;
 pub mod policy;
 mod report;
+pub mod routes;
 mod window;
 
 pub(crate) use memory::counted;

@@ -9,6 +9,7 @@ mod admission;
 mod api_keys;
 mod client;
 mod error;
+mod key_set;
 mod mailing;
 mod one_time_tokens;
 mod passwords;

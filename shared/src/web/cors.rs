@@ -11,11 +11,13 @@ use axum::response::Response;
 use tower::{Layer, Service, ServiceExt as _};
 use tower_http::cors::CorsLayer;
 
+use super::rate_limit_headers;
 use crate::config::Cors;
 
 /// What a page may send beyond the safelisted headers.
-const REQUEST_HEADERS: [HeaderName; 4] = [
+const REQUEST_HEADERS: [HeaderName; 5] = [
     header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
     header::CONTENT_TYPE,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
@@ -49,7 +51,7 @@ pub(super) fn layer(cors: &Cors) -> Option<CorsWhereDue> {
             Method::DELETE,
         ])
         .allow_headers(REQUEST_HEADERS)
-        .expose_headers(RESPONSE_HEADERS)
+        .expose_headers([&RESPONSE_HEADERS[..], &rate_limit_headers::NAMES].concat())
         .allow_credentials(cors.allow_credentials)
         .max_age(Duration::from_mins(10));
     Some(CorsWhereDue(layer))

@@ -3,15 +3,18 @@
 //!
 //! Routing and extraction are axum's; nothing in here knows a route.
 
+mod admission;
 mod body;
 mod cors;
 mod list;
 mod params;
 mod peer;
 mod problem;
+mod rate_limit_headers;
 mod request_context;
 mod security_headers;
 mod strict_json;
+mod user_object;
 
 use std::sync::Arc;
 
@@ -20,12 +23,14 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use admission::{Admits, ClientIp, SignedInCaller, admit, problem_of, require};
 pub use body::ApiJson;
 pub use list::{CursorKey, ListOf, ListQuery, Page};
 pub use params::{ApiPath, ApiQuery};
 pub use peer::PeerIp;
 pub use problem::{ProblemBody, ValidationProblemBody};
 pub use request_context::{FunctionContext, Identified, TraceHeader};
+pub use user_object::{UserBody, UserObject};
 
 use crate::config::Cors;
 use crate::errors::{Problem, ProblemCode};

@@ -8,7 +8,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::errors::{FieldError, Problem};
+use crate::errors::{FieldError, Problem, ProblemCode};
+
+/// The one type that is not ours (draft-ietf-httpapi-ratelimit-headers-11, section 5).
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 /// The media type of problems.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -31,6 +34,10 @@ pub struct ProblemBody {
     code: &'static str,
     /// The id to name to the operator; also in `X-Request-Id`.
     request_id: String,
+    /// Of a `quota-exceeded`: the names of the limits that refused.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    violated_policies: Vec<String>,
 }
 
 /// A problem document that lists what is wrong with the request's fields.
@@ -67,12 +74,16 @@ impl IntoResponse for Problem {
 pub(super) fn render(response: &mut Response, base: &str, request_id: &str) -> Option<Problem> {
     let problem = response.extensions_mut().remove::<Problem>()?;
     let body = ProblemBody {
-        kind: format!("{base}/docs/errors/{}", problem.code.code()),
+        kind: match problem.code {
+            ProblemCode::QuotaExceeded => QUOTA_EXCEEDED.to_owned(),
+            code => format!("{base}/docs/errors/{}", code.code()),
+        },
         title: problem.code.title(),
         status: problem.code.status(),
         detail: problem.detail.clone().into_owned(),
         code: problem.code.code(),
         request_id: request_id.to_owned(),
+        violated_policies: problem.violated_policies.clone(),
     };
     let rendered = if problem.errors.is_empty() {
         Json(body).into_response()

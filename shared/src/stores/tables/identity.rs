@@ -7,6 +7,7 @@
 //! | `KEY#<digest>` | `KEY` | [`KeyDigestItem`]: whose key was presented |
 //! | `EMAIL#<folded address>` | `GUARD` | [`EmailGuardItem`]: of one address there is one account |
 //! | `OUTBOX#<event>` | `EVENT` | [`OutboxItem`] |
+//! | `SIGNING_KEYS` | `PUBLIC` | [`KeySetItem`]: what access tokens are verified with |
 //! | `HEALTH` | `PROBE` | nothing: `/health` reads it to see whether the table answers |
 
 use serde::{Deserialize, Serialize};
@@ -20,16 +21,11 @@ use crate::ids::{EventId, KeyId, UserId};
 use crate::mail::MailEvent;
 
 pub(crate) const USER_SK: &str = "USER";
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for the store's operations on keys, which are not there yet"
-    )
-)]
 pub(crate) const KEY_SK: &str = "KEY";
 pub(crate) const GUARD_SK: &str = "GUARD";
 pub(crate) const EVENT_SK: &str = "EVENT";
+pub(crate) const KEY_SET_PK: &str = "SIGNING_KEYS";
+pub(crate) const KEY_SET_SK: &str = "PUBLIC";
 pub(crate) const PROBE_PK: &str = "HEALTH";
 pub(crate) const PROBE_SK: &str = "PROBE";
 
@@ -46,13 +42,6 @@ pub(crate) fn key_sk(key: KeyId) -> String {
     format!("{KEY_SK_PREFIX}{key}")
 }
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for the store's operations on keys, which are not there yet"
-    )
-)]
 pub(crate) fn key_digest_pk(digest: KeyDigest) -> String {
     format!("KEY#{digest}")
 }
@@ -218,13 +207,6 @@ impl From<ApiKeyItem> for ApiKeyRecord {
 }
 
 /// Where the key is that was presented; found by its digest, as long as the key's item is there.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for the store's operations on keys, which are not there yet"
-    )
-)]
 #[derive(Serialize, Deserialize)]
 pub(crate) struct KeyDigestItem {
     pub(crate) pk: String,
@@ -242,6 +224,14 @@ impl From<&ApiKeyRecord> for KeyDigestItem {
             key_id: key.id,
         }
     }
+}
+
+/// The public signing keys.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeySetItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) document: String,
 }
 
 #[derive(Serialize, Deserialize)]

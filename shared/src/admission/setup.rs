@@ -1,0 +1,74 @@
+//! What every function that admits requests makes at its start, from the environment.
+
+use std::path::PathBuf;
+
+use super::{Admission, Budgets};
+use crate::clock::Clock;
+use crate::config::{ConfigError, Environment, StageConfig, UserTables, ValkeyConfig};
+use crate::policy_source::{PolicyOrigin, PolicySource, PolicySourceError};
+use crate::stores::{DynamoDb, PolicyStore, UserStore, ValkeyLink};
+
+/// Why admission cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the policy cannot be used")]
+    Policy(#[from] PolicySourceError),
+}
+
+/// What the environment does not give.
+#[derive(Clone)]
+pub struct AdmissionParts {
+    pub dynamodb: DynamoDb,
+    pub clock: Clock,
+    pub budgets: Budgets,
+    /// A policy in a file instead of the table's.
+    pub policy: Option<PathBuf>,
+}
+
+impl Admission {
+    /// Admission as the environment describes it, with its link to Valkey made.
+    pub async fn from_environment(
+        env: &Environment,
+        stage: &StageConfig,
+        parts: AdmissionParts,
+    ) -> Result<Self, SetupError> {
+        let AdmissionParts {
+            dynamodb,
+            clock,
+            budgets,
+            policy,
+        } = parts;
+        let tables = UserTables::read(env)?;
+        let origin = match policy {
+            Some(file) => PolicyOrigin::File(file),
+            None => PolicyOrigin::Table(PolicyStore::new(&dynamodb, tables.admission.clone())),
+        };
+        let valkey = match ValkeyConfig::read(env, stage.stage)? {
+            None => None,
+            Some(config) => Some(ValkeyLink::configured(
+                config,
+                env,
+                clock.clone(),
+                budgets.valkey,
+            )?),
+        };
+        let connected = async {
+            if let Some(link) = &valkey {
+                link.connect().await;
+            }
+        };
+        let (policy, ()) = tokio::join!(PolicySource::open(origin, clock.clone()), connected);
+        let admission = tables.admission.clone();
+        Ok(Self::new(
+            &dynamodb,
+            admission,
+            UserStore::new(&dynamodb, tables),
+            policy?,
+            valkey,
+            budgets,
+            clock,
+        ))
+    }
+}
