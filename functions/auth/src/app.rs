@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use turnpike_shared::admission::{Admission, AdmissionParts, Budgets, SetupError};
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::signing_keys::InvalidKeys;
-use turnpike_shared::auth::{PasswordHasher, RefreshKey, Session, StageSecret, TokenProfile, User};
+use turnpike_shared::auth::{
+    Claims, PasswordHasher, RefreshKey, Session, StageSecret, TokenProfile, User,
+};
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::{
     self, ConfigError, Cors, Environment, KeysConfig, StageConfig, Tables,
 };
 use turnpike_shared::errors::Problem;
-use turnpike_shared::stores::{AccountStore, DynamoDb, Probe, SecretError, read_secret};
-use turnpike_shared::web::{CursorKey, FunctionContext};
+use turnpike_shared::stores::{AccountStore, DynamoDb, SecretError, StoreError, read_secret};
+use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
 
 use crate::answers::TokensBody;
 use crate::key_ring::KeyRing;
@@ -30,12 +33,13 @@ pub enum StartError {
     KeysOfAnotherStage,
     #[error("TURNPIKE_AUTH_SECRET or the secret behind its ARN cannot be used")]
     AuthSecret(#[from] SecretTooShort),
+    #[error(transparent)]
+    Admission(#[from] SetupError),
 }
 
 /// What a function is made of that the environment alone does not give.
 pub struct Parts {
-    pub dynamodb: DynamoDb,
-    pub clock: Clock,
+    pub admission: AdmissionParts,
     pub hasher: PasswordHasher,
 }
 
@@ -44,6 +48,7 @@ pub struct Parts {
 pub struct App(Arc<Inner>);
 
 struct Inner {
+    admission: Admission,
     accounts: AccountStore,
     hasher: PasswordHasher,
     keys: KeyRing,
@@ -59,10 +64,14 @@ struct Inner {
 impl App {
     pub async fn from_environment(env: Environment) -> Result<Self, StartError> {
         let dynamodb = DynamoDb::from_environment(&env)?;
-        Probe::new(&dynamodb, config::identity_table(&env)?).warm_up();
-        let parts = Parts {
+        let admission = AdmissionParts {
             dynamodb,
             clock: Clock::system(),
+            budgets: Budgets::default(),
+            policy: None,
+        };
+        let parts = Parts {
+            admission,
             hasher: PasswordHasher::new(),
         };
         Self::new(env, parts).await
@@ -75,27 +84,32 @@ impl App {
         let tables = Tables::read(&env)?;
         let security_contact = config::security_contact(&env, &stage)?;
         let panic_path = config::panic_path(&env, stage.stage)?;
-        let (secret, keys) = tokio::try_join!(
+        let AdmissionParts {
+            dynamodb, clock, ..
+        } = parts.admission.clone();
+        let (secret, keys, admission) = tokio::try_join!(
             async {
                 Ok::<_, StartError>(StageSecret::new(
                     &read_secret(&env, &keys.auth_secret).await?,
                 )?)
             },
-            KeyRing::load(
-                env.clone(),
-                keys.clone(),
-                stage.clone(),
-                parts.clock.clone()
-            ),
+            KeyRing::load(env.clone(), keys.clone(), stage.clone(), clock.clone()),
+            async {
+                let admission = Admission::from_environment(&env, &stage, parts.admission);
+                Ok(admission.await?)
+            },
         )?;
+        let accounts = AccountStore::new(&dynamodb, tables);
+        keys.publish(accounts.users()).await;
         Ok(Self(Arc::new(Inner {
-            accounts: AccountStore::new(&parts.dynamodb, tables),
+            admission,
+            accounts,
             hasher: parts.hasher,
             keys,
             profile: TokenProfile::new(&stage.issuer),
             refresh_key: RefreshKey::new(&secret),
             cursor_key: CursorKey::new(&secret),
-            clock: parts.clock,
+            clock,
             stage,
             security_contact,
             panic_path,
@@ -138,6 +152,10 @@ impl App {
         &self.0.security_contact
     }
 
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
     pub(crate) fn cors(&self) -> Cors {
         self.0.stage.cors.clone()
     }
@@ -167,5 +185,21 @@ impl App {
             refresh_expires_in,
             session.id,
         ))
+    }
+}
+
+impl Admits for App {
+    fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    async fn verify(&self, token: &SecretString) -> Result<Option<Claims>, StoreError> {
+        let keys = self.keys().current().await;
+        let now = self.clock().now();
+        let verified = self.profile().verify(keys.public(), token, now);
+        if let Err(rejected) = &verified {
+            tracing::debug!(cause = %rejected, "an access token is not taken");
+        }
+        Ok(verified.ok())
     }
 }

@@ -7,7 +7,7 @@ use turnpike_shared::auth::SigningKeys;
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::{Environment, KeysConfig, SecretSource, StageConfig};
 use turnpike_shared::errors::chain;
-use turnpike_shared::stores::read_secret;
+use turnpike_shared::stores::{UserStore, read_secret};
 
 use crate::StartError;
 
@@ -46,6 +46,22 @@ impl KeyRing {
         })
     }
 
+    /// Tells every other function the public keys. Whoever cannot be told now is told at the next
+    /// start or reading, and by then has the older keys, which still sign.
+    pub(crate) async fn publish(&self, users: &UserStore) {
+        let keys = self.at_hand();
+        let published = match keys.public().document() {
+            Ok(document) => users
+                .publish_key_set(&document)
+                .await
+                .map_err(|error| chain(&error)),
+            Err(error) => Err(chain(&error)),
+        };
+        if let Err(cause) = published {
+            tracing::error!(cause, "the public keys could not be published");
+        }
+    }
+
     /// The keys in force.
     pub(crate) async fn current(&self) -> Arc<SigningKeys> {
         if self.claim_reread() {
@@ -63,13 +79,12 @@ impl KeyRing {
                 }
             }
         }
-        Arc::clone(
-            &self
-                .loaded
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .keys,
-        )
+        self.at_hand()
+    }
+
+    fn at_hand(&self) -> Arc<SigningKeys> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&loaded.keys)
     }
 
     /// Whether it is this caller's turn to read the keys anew; nobody else's until that failed.

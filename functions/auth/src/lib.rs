@@ -6,7 +6,7 @@
 
 mod answers;
 mod app;
-mod caller;
+mod failed_passwords;
 mod fields;
 mod key_ring;
 mod login;
@@ -22,6 +22,7 @@ mod verify_email;
 mod well_known;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use turnpike_shared::web;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -57,7 +58,8 @@ pub fn router(app: App) -> Router {
     let (routes, _) = described_routes().split_for_parts();
     let context = app.function_context();
     let cors = app.cors();
-    web::with_conventions(routes.with_state(app), context, &cors)
+    let admitted = routes.layer(from_fn_with_state(app.clone(), web::admit::<App>));
+    web::with_conventions(admitted.with_state(app), context, &cors)
 }
 
 /// The function's part of the OpenAPI document.

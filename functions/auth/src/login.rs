@@ -13,11 +13,12 @@ use turnpike_shared::auth::{EmailAddress, Password, PasswordHash, Verdict};
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::errors::{Problem, ProblemCode};
 use turnpike_shared::ids::UserId;
-use turnpike_shared::stores::{SignedIn, Standing, StoredPassword};
-use turnpike_shared::web::ApiJson;
+use turnpike_shared::stores::{SignedIn, StoredPassword};
+use turnpike_shared::web::{ApiJson, ClientIp};
 use utoipa::ToSchema;
 
 use crate::answers::SignedInBody;
+use crate::failed_passwords::limited_by_failures;
 use crate::origin::Origin;
 use crate::{App, fields};
 
@@ -43,27 +44,33 @@ pub(crate) struct LoginRequest {
 pub(crate) async fn login(
     State(app): State<App>,
     Origin(origin): Origin,
+    ClientIp(ip): ClientIp,
     ApiJson(request): ApiJson<LoginRequest>,
 ) -> Result<Json<SignedInBody>, Problem> {
     let email = fields::email(&request.email).map_err(|error| Problem::validation(vec![error]))?;
     let now = app.clock().now();
-    let signed_in = SignIn::check(&app, &email, Password::presented(request.password), now).await?;
+    let password = Password::presented(request.password);
     let SignIn {
         user,
         password,
         upgrade,
-    } = signed_in;
-    match app
+    } = limited_by_failures(
+        &app,
+        &email.key(),
+        ip,
+        SignIn::check(&app, &email, password, now),
+    )
+    .await?;
+    let signed_in = app
         .accounts()
-        .sign_in(user, &password, upgrade.as_ref(), &origin, now)
-        .await?
-    {
+        .sign_in(user, &password, upgrade.as_ref(), &origin, now);
+    match app.admission().changing(user, signed_in).await? {
         SignedIn::Superseded => Err(invalid_credentials()),
-        SignedIn::Yes(standing) => {
-            let Standing { user, session } = *standing;
+        SignedIn::Yes(signed_in) => {
+            let (user, session) = *signed_in;
             let tokens = app.tokens(&user, &session, now).await?;
             Ok(Json(SignedInBody {
-                user: user.into(),
+                user: (&user).into(),
                 tokens,
             }))
         }

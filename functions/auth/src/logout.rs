@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use turnpike_shared::errors::Problem;
+use turnpike_shared::web::SignedInCaller;
 
 use crate::App;
-use crate::caller::Caller;
 
 /// Sign out
 ///
@@ -15,9 +15,11 @@ use crate::caller::Caller;
     responses((status = 204, description = "The session has ended")),
     security(("access_token" = [])),
 )]
-pub(crate) async fn logout(State(app): State<App>, caller: Caller) -> Result<StatusCode, Problem> {
-    app.accounts()
-        .end_session(caller.user.id, caller.session.id)
-        .await?;
+pub(crate) async fn logout(
+    State(app): State<App>,
+    caller: SignedInCaller,
+) -> Result<StatusCode, Problem> {
+    let ended = app.accounts().end_session(caller.user, caller.session);
+    app.admission().changing(caller.user, ended).await?;
     Ok(StatusCode::NO_CONTENT)
 }

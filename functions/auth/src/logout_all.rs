@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use turnpike_shared::errors::Problem;
+use turnpike_shared::web::SignedInCaller;
 
 use crate::App;
-use crate::caller::Caller;
 
 /// Sign out everywhere
 ///
@@ -17,10 +17,9 @@ use crate::caller::Caller;
 )]
 pub(crate) async fn logout_all(
     State(app): State<App>,
-    caller: Caller,
+    caller: SignedInCaller,
 ) -> Result<StatusCode, Problem> {
-    app.accounts()
-        .end_all_sessions(caller.user.id, app.clock().now())
-        .await?;
+    let ended = app.accounts().end_all_sessions(caller.user);
+    app.admission().changing(caller.user, ended).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -61,15 +61,17 @@ pub(crate) async fn refresh(
 
 /// The user and the session that a token was made for, if both stand and it was made here.
 async fn owner(app: &App, token: &RefreshToken) -> Result<(User, Session), Problem> {
-    let (user, session) = tokio::try_join!(
-        app.accounts().user(token.user),
+    let users = app.accounts().users();
+    let (user, standing, session) = tokio::try_join!(
+        users.user(token.user),
+        users.standing(token.user),
         app.accounts().session(token.user, token.session),
     )?;
-    let (Some(user), Some(session)) = (user, session) else {
+    let (Some(user), Some(standing), Some(session)) = (user, standing, session) else {
         return Err(invalid());
     };
     let is_ours = app.refresh_key().made(token, &session.salt);
-    if is_ours && user.is_active && user.sessions.admits(session.id) {
+    if is_ours && user.is_active && standing.admits(session.id) {
         Ok((user, session))
     } else {
         Err(invalid())
@@ -77,7 +79,8 @@ async fn owner(app: &App, token: &RefreshToken) -> Result<(User, Session), Probl
 }
 
 async fn end_reused(app: &App, session: &Session) -> Result<Problem, Problem> {
-    app.accounts().end_session(session.user, session.id).await?;
+    let ended = app.accounts().end_session(session.user, session.id);
+    app.admission().changing(session.user, ended).await?;
     tracing::warn!(session = %session.id, user = %session.user, "a refresh token was used twice; its session ended");
     Ok(Problem::new(
         ProblemCode::RefreshTokenReused,

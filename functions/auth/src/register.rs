@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use secrecy::SecretString;
 use serde::Deserialize;
-use turnpike_shared::auth::user::SessionRule;
 use turnpike_shared::auth::{EmailAddress, NewPassword, Role, Session, Tier, User};
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::errors::{Problem, ProblemCode};
@@ -82,9 +81,8 @@ pub(crate) async fn register(
         .await
         .map_err(Problem::internal)?;
     let now = app.clock().now();
-    let mut user = new_user(registrant.email, registrant.full_name, now);
-    let session = Session::begin(&user, &origin, now);
-    user.sessions.newest = session.id.made_at();
+    let user = new_user(registrant.email, registrant.full_name, now);
+    let session = Session::begin(user.id, &origin, now);
     let account = NewAccount {
         user,
         password,
@@ -101,7 +99,7 @@ pub(crate) async fn register(
             Ok((
                 StatusCode::CREATED,
                 Json(SignedInBody {
-                    user: account.user.into(),
+                    user: (&account.user).into(),
                     tokens,
                 }),
             ))
@@ -121,6 +119,6 @@ fn new_user(email: EmailAddress, full_name: Option<String>, now: Timestamp) -> U
         created_at: now,
         updated_at: now,
         epoch: 1,
-        sessions: SessionRule::new(now),
+        quota_override: None,
     }
 }

@@ -1,7 +1,6 @@
 //! The stack's first admin, so that a newcomer has somebody to be.
 
 use secrecy::{ExposeSecret, SecretString};
-use turnpike_shared::auth::user::SessionRule;
 use turnpike_shared::auth::{
     EmailAddress, NewPassword, OneTimeToken, PasswordHasher, PasswordRejected, Role, Tier, User,
 };
@@ -37,7 +36,7 @@ pub(crate) async fn ensure(
     let password = password
         .unwrap_or_else(|| SecretString::from(OneTimeToken::generate().expose()[..20].to_owned()));
     if let Some(owner) = accounts.owner_of(&email.key()).await? {
-        let user = accounts.user(owner).await?;
+        let user = accounts.users().user(owner).await?;
         if !user.is_some_and(|user| user.roles.contains(&Role::Admin)) {
             let problem = "the account with the address in TURNPIKE_ADMIN_EMAIL is no admin's";
             return Err(StartError::Admin(problem.into()));
@@ -66,7 +65,7 @@ pub(crate) async fn ensure(
         created_at: now,
         updated_at: now,
         epoch: 1,
-        sessions: SessionRule::new(now),
+        quota_override: None,
     };
     let account = NewAccount {
         user,

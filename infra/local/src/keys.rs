@@ -18,6 +18,14 @@ pub(crate) struct StackKeys {
     algorithm: Algorithm,
     pub(crate) signing_keys: String,
     pub(crate) auth_secret: String,
+    /// A folder from before there was one gets another at every start, which costs its users
+    /// their place in a list.
+    #[serde(default = "new_secret")]
+    pub(crate) cursor_secret: String,
+}
+
+fn new_secret() -> String {
+    OneTimeToken::generate().expose().to_owned()
 }
 
 impl StackKeys {
@@ -44,7 +52,8 @@ impl StackKeys {
         Ok(Self {
             algorithm,
             signing_keys: signing_keys.expose_secret().to_owned(),
-            auth_secret: OneTimeToken::generate().expose().to_owned(),
+            auth_secret: new_secret(),
+            cursor_secret: new_secret(),
         })
     }
 

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use turnpike_local::{Engine, Options, Stack, openapi, signing_keys_document};
+use turnpike_shared::admission::Budgets;
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, Environment};
@@ -31,6 +32,12 @@ struct Arguments {
     /// The DynamoDB to work on: embedded, the http address of an engine, or aws
     #[arg(long, default_value = "embedded", value_name = "embedded|URL|aws")]
     dynamodb: Engine,
+    /// The Valkey or Redis to decide limits with, such as redis://127.0.0.1:6379
+    #[arg(long, value_name = "URL")]
+    valkey: Option<String>,
+    /// The policy of tiers and limits instead of the built-in one; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -138,6 +145,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         addr: arguments.addr,
         data: arguments.data,
         engine: arguments.dynamodb,
+        valkey: arguments.valkey,
+        policy: arguments.policy,
+        budgets: Budgets::default(),
         env,
         clock: Clock::system(),
         hasher: PasswordHasher::new(),

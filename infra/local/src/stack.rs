@@ -12,6 +12,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use turnpike_shared::admission::{AdmissionParts, Budgets};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, MailTransport, StageConfig, Tables};
@@ -34,6 +35,12 @@ pub struct Options {
     /// Where to keep the embedded engine's data; `None` keeps it in memory.
     pub data: Option<PathBuf>,
     pub engine: Engine,
+    /// A Valkey to decide limits with, as `redis://host:port`; without one, DynamoDB does.
+    pub valkey: Option<String>,
+    /// A policy instead of the built-in one, read anew within a minute of a change.
+    pub policy: Option<PathBuf>,
+    /// How long an engine of limits may take.
+    pub budgets: Budgets,
     /// What is set here wins over the stack's own values.
     pub env: Environment,
     pub clock: Clock,
@@ -99,6 +106,9 @@ impl Stack {
             addr,
             data,
             engine,
+            valkey,
+            policy,
+            budgets,
             env,
             clock,
             hasher,
@@ -112,6 +122,10 @@ impl Stack {
         let env = env
             .or("TURNPIKE_ENVIRONMENT", "development")
             .or("TURNPIKE_ISSUER", &base);
+        let env = match valkey {
+            Some(url) => env.with("TURNPIKE_VALKEY_URL", url),
+            None => env,
+        };
 
         let (embedded, env) = open_engine(&engine, env, &template, data.as_deref()).await?;
         let stage = StageConfig::read(&env)?;
@@ -135,7 +149,7 @@ impl Stack {
             Some(embedded) => Some(Mailbox::open(
                 accounts,
                 embedded.database.clone(),
-                tables.identity.clone(),
+                tables.users.identity.clone(),
                 config::app_url(&env, &stage)?,
                 clock.clone(),
                 data.as_deref(),
@@ -147,7 +161,15 @@ impl Stack {
             .filter(|_| addr.ip().is_loopback())
             .map(|mailbox| local_routes::router(mailbox.clone(), addr, &base, clock.clone()));
         let mailbox_url = local.as_ref().map(|_| format!("{base}/_local/mail"));
-        let functions = functions(&env, dynamodb, clock, hasher).await?;
+        let admission = AdmissionParts {
+            dynamodb,
+            clock,
+            budgets,
+            policy,
+        };
+        let mut template = template;
+        template.routes.retain(|r| r.function != "UsersFunction"); // HACK
+        let functions = functions(&env, admission, hasher).await?;
         let gateway =
             Gateway::new(template.routes, functions, local).map_err(StartError::Engine)?;
 
@@ -233,20 +255,15 @@ async fn open_engine(
 /// Every function of the template, by its logical id.
 async fn functions(
     env: &Environment,
-    dynamodb: DynamoDb,
-    clock: Clock,
+    admission: AdmissionParts,
     hasher: PasswordHasher,
 ) -> Result<HashMap<String, Router>, StartError> {
     let stage = StageConfig::read(env)?;
-    let probe = Probe::new(&dynamodb, config::identity_table(env)?);
+    let probe = Probe::new(&admission.dynamodb, config::identity_table(env)?);
     let mail = MailTransport::read(env, stage.stage)?;
     let details = DetailsAccess::Everybody;
-    let system = turnpike_system::App::new(stage, probe, mail, details, clock.clone());
-    let parts = turnpike_auth::Parts {
-        dynamodb,
-        clock,
-        hasher,
-    };
+    let system = turnpike_system::App::new(stage, probe, mail, details, admission.clock.clone());
+    let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HashMap::from([
         ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
@@ -275,6 +292,9 @@ fn on_own_engine(
     }
     if env.lookup("TURNPIKE_AUTH_SECRET_ARN").is_none() {
         env = env.or("TURNPIKE_AUTH_SECRET", keys.auth_secret);
+    }
+    if env.lookup("TURNPIKE_CURSOR_SECRET_ARN").is_none() {
+        env = env.or("TURNPIKE_CURSOR_SECRET", keys.cursor_secret);
     }
     for (variable, table) in &template.table_variables {
         env = env.with(variable, table);

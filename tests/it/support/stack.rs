@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use turnpike_local::{Engine, Options, Stack, signing_keys_document};
+use turnpike_shared::admission::Budgets;
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::Environment;
@@ -30,6 +31,12 @@ pub(crate) fn signing_keys() -> &'static str {
     });
     &KEYS
 }
+
+/// Budgets for tests of something else: a machine that is busy with other tests is no outage.
+pub(crate) const PATIENT: Budgets = Budgets {
+    valkey: Duration::from_secs(5),
+    dynamodb: Duration::from_secs(10),
+};
 
 pub(crate) struct TestStack {
     pub(crate) base: String,
@@ -53,6 +60,16 @@ impl TestStack {
         engine: Engine,
         configure: impl FnOnce(Environment) -> Environment,
     ) -> Self {
+        Self::start_as(|options| Options {
+            engine,
+            env: configure(options.env),
+            ..options
+        })
+        .await
+    }
+
+    /// Starts a stack with everything that can be set about one.
+    pub(crate) async fn start_as(adjust: impl FnOnce(Options) -> Options) -> Self {
         let clock_shift = Arc::new(AtomicI64::new(0));
         let hasher = PasswordHasher::new();
         let env = Environment::default()
@@ -61,12 +78,17 @@ impl TestStack {
         let options = Options {
             addr: ([127, 0, 0, 1], 0).into(),
             data: None,
-            engine,
-            env: configure(env),
+            engine: Engine::Embedded,
+            valkey: None,
+            policy: None,
+            budgets: PATIENT,
+            env,
             clock: Clock::shifted(Arc::clone(&clock_shift)),
             hasher: hasher.clone(),
         };
-        let stack = Stack::start(options).await.expect("the stack starts");
+        let stack = Stack::start(adjust(options))
+            .await
+            .expect("the stack starts");
         Self {
             base: stack.base.clone(),
             hasher,

@@ -8,11 +8,11 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use turnpike_shared::auth::{Password, Verdict};
 use turnpike_shared::errors::{Problem, ProblemCode};
-use turnpike_shared::stores::PasswordChanged;
-use turnpike_shared::web::ApiJson;
+use turnpike_shared::stores::{Account, PasswordChanged, StoredPassword};
+use turnpike_shared::web::{ApiJson, ClientIp, SignedInCaller};
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
+use crate::failed_passwords::limited_by_failures;
 use crate::{App, fields};
 
 #[derive(Deserialize, ToSchema)]
@@ -37,10 +37,12 @@ pub(crate) struct PasswordChangeRequest {
 )]
 pub(crate) async fn change(
     State(app): State<App>,
-    caller: Caller,
+    caller: SignedInCaller,
+    ClientIp(ip): ClientIp,
     ApiJson(request): ApiJson<PasswordChangeRequest>,
 ) -> Result<StatusCode, Problem> {
-    let user = &caller.user;
+    let account = app.accounts().account(caller.user).await?;
+    let Account { user, password } = account.ok_or_else(Problem::unauthenticated)?;
     let known = [
         user.email.as_str(),
         user.full_name.as_deref().unwrap_or_default(),
@@ -48,30 +50,31 @@ pub(crate) async fn change(
     let new = fields::new_password("new_password", request.new_password, &known)
         .map_err(|error| fields::problem_of(vec![error]))?;
     let current = Arc::new(Password::presented(request.current_password));
-    let stored = app
-        .accounts()
-        .account(user.id)
-        .await?
-        .and_then(|account| account.password);
-    let hash = stored.as_ref().map(|stored| stored.hash.clone());
-    let verdict = app
-        .hasher()
-        .verify(current, hash)
-        .await
-        .map_err(Problem::internal)?;
-    let (Verdict::Matches | Verdict::MatchesOldKind, Some(checked)) = (verdict, stored) else {
-        return Err(wrong_password());
-    };
+    let check = checked(&app, current, password);
+    let checked = limited_by_failures(&app, &user.email.key(), ip, check).await?;
     let hash = app.hasher().hash(new).await.map_err(Problem::internal)?;
     let now = app.clock().now();
-    match app
+    let changed = app
         .accounts()
-        .change_password(user.id, &checked, &hash, caller.session.id, now)
-        .await?
-    {
+        .change_password(user.id, &checked, &hash, caller.session, now);
+    match app.admission().changing(user.id, changed).await? {
         PasswordChanged::Yes => Ok(StatusCode::NO_CONTENT),
         PasswordChanged::Superseded => Err(wrong_password()),
         PasswordChanged::NotSignedIn => Err(Problem::unauthenticated()),
+    }
+}
+
+/// The stored password, if the one that was sent is it.
+async fn checked(
+    app: &App,
+    sent: Arc<Password>,
+    stored: Option<StoredPassword>,
+) -> Result<StoredPassword, Problem> {
+    let hash = stored.as_ref().map(|stored| stored.hash.clone());
+    let verdict = app.hasher().verify(sent, hash).await;
+    match (verdict.map_err(Problem::internal)?, stored) {
+        (Verdict::Matches | Verdict::MatchesOldKind, Some(stored)) => Ok(stored),
+        _ => Err(wrong_password()),
     }
 }
 

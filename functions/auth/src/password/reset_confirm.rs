@@ -55,15 +55,16 @@ pub(crate) async fn confirm(
         .unwrap_or_default();
     let password = fields::new_password("new_password", request.new_password, known)
         .map_err(|error| fields::problem_of(vec![error]))?;
-    if owner.is_none() {
+    let Some(owner) = &owner else {
         return Err(invalid_token());
-    }
+    };
     let hash = app
         .hasher()
         .hash(password)
         .await
         .map_err(Problem::internal)?;
-    match app.accounts().reset_password(&digest, &hash, now).await? {
+    let reset = app.accounts().reset_password(&digest, &hash, now);
+    match app.admission().changing(owner.id, reset).await? {
         Redeemed::Yes => Ok(StatusCode::NO_CONTENT),
         Redeemed::InvalidToken => Err(invalid_token()),
     }

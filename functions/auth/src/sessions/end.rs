@@ -4,10 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use turnpike_shared::errors::Problem;
 use turnpike_shared::ids::SessionId;
-use turnpike_shared::web::ApiPath;
+use turnpike_shared::web::{ApiPath, SignedInCaller};
 
 use crate::App;
-use crate::caller::Caller;
 
 /// End a session
 ///
@@ -21,12 +20,12 @@ use crate::caller::Caller;
 )]
 pub(crate) async fn end(
     State(app): State<App>,
-    caller: Caller,
+    caller: SignedInCaller,
     ApiPath(id): ApiPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
-    let was_there = app.accounts().end_session(caller.user.id, id).await?;
-    let was_in_force = was_there && caller.user.sessions.admits(id);
-    if was_in_force {
+    let ended = app.accounts().end_session(caller.user, id);
+    let was_live = app.admission().changing(caller.user, ended).await?;
+    if was_live {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found())

@@ -3,11 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use turnpike_shared::errors::Problem;
-use turnpike_shared::web::{ApiQuery, ListOf, ListQuery, Page};
+use turnpike_shared::web::{ApiQuery, ListOf, ListQuery, Page, SignedInCaller};
 
 use crate::App;
 use crate::answers::SessionObject;
-use crate::caller::Caller;
 
 /// List sessions
 ///
@@ -21,10 +20,10 @@ use crate::caller::Caller;
 )]
 pub(crate) async fn list(
     State(app): State<App>,
-    caller: Caller,
+    caller: SignedInCaller,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<Json<Page<SessionObject>>, Problem> {
-    let owner = caller.user.id.to_string();
+    let owner = caller.user.to_string();
     let listed = ListOf {
         name: "sessions",
         caller: &owner,
@@ -33,7 +32,7 @@ pub(crate) async fn list(
     let behind = query.position(app.cursor_key(), &listed)?;
     let sessions = app
         .accounts()
-        .live_sessions(&caller.user, app.clock().now())
+        .live_sessions(caller.user, app.clock().now())
         .await?;
     // Ids of one user sort by time, so the page goes on behind its cursor even if that session
     // has ended meanwhile.
@@ -47,7 +46,7 @@ pub(crate) async fn list(
         (Some(last), Some(_)) => Some(app.cursor_key().seal(&last.id.to_string(), &listed)),
         _ => None,
     };
-    let current = caller.session.id;
+    let current = caller.session;
     let items = page
         .into_iter()
         .map(|session| SessionObject::new(session, current))

@@ -7,11 +7,10 @@ use serde::Deserialize;
 use turnpike_shared::auth::OneTimeToken;
 use turnpike_shared::errors::{Problem, ProblemCode};
 use turnpike_shared::stores::Redeemed;
-use turnpike_shared::web::ApiJson;
+use turnpike_shared::web::{ApiJson, SignedInCaller};
 use utoipa::ToSchema;
 
 use crate::App;
-use crate::caller::Caller;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,16 +33,13 @@ pub(crate) struct VerifyEmailRequest {
 )]
 pub(crate) async fn confirm(
     State(app): State<App>,
-    caller: Caller,
+    caller: SignedInCaller,
     ApiJson(request): ApiJson<VerifyEmailRequest>,
 ) -> Result<StatusCode, Problem> {
     let digest = OneTimeToken::presented(request.token).digest();
     let now = app.clock().now();
-    match app
-        .accounts()
-        .verify_email(caller.user.id, &digest, now)
-        .await?
-    {
+    let verified = app.accounts().verify_email(caller.user, &digest, now);
+    match app.admission().changing(caller.user, verified).await? {
         Redeemed::Yes => Ok(StatusCode::NO_CONTENT),
         Redeemed::InvalidToken => Err(invalid_token()),
     }

@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use turnpike_shared::admission::Caller;
 use turnpike_shared::errors::Problem;
 use turnpike_shared::mail::MailEvent;
 
 use crate::App;
-use crate::caller::Caller;
 
 /// Ask for another verification mail
 ///
@@ -19,13 +19,12 @@ use crate::caller::Caller;
     security(("access_token" = [])),
 )]
 pub(crate) async fn request(State(app): State<App>, caller: Caller) -> Result<StatusCode, Problem> {
-    if !caller.user.is_verified {
-        let event = MailEvent::VerifyEmail {
-            user_id: caller.user.id,
-        };
+    let user = app.admission().user_of(&caller).await?;
+    if let Some(user) = user.filter(|user| !user.is_verified) {
+        let event = MailEvent::VerifyEmail { user_id: user.id };
         let now = app.clock().now();
         app.accounts()
-            .queue_mail(&caller.user.email.key(), event, now)
+            .queue_mail(&user.email.key(), event, now)
             .await?;
     }
     Ok(StatusCode::ACCEPTED)

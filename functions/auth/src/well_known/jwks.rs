@@ -31,7 +31,7 @@ pub(crate) async fn jwks(State(app): State<App>) -> Response {
     (
         [(CACHE_CONTROL, CACHE)],
         Json(KeySetBody {
-            keys: keys.public(),
+            keys: keys.public().public(),
         }),
     )
         .into_response()
