@@ -8,7 +8,7 @@ use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, Value,
 };
 
 use crate::clock::{Clock, Timestamp};
@@ -239,16 +239,18 @@ impl Inner {
 }
 
 impl Live {
-    async fn send(&self, command: &Cmd) -> RedisResult<redis::Value> {
+    async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         self.connection.send(command).await
     }
 }
 
 impl Connection {
-    async fn send(&self, command: &Cmd) -> RedisResult<redis::Value> {
-        match self {
+    async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+        let answer = match self {
             Self::Single(connection) => connection.clone().req_packed_command(command).await,
             Self::Cluster(connection) => connection.clone().req_packed_command(command).await,
-        }
+        };
+        // An error that the server answers with comes as a value.
+        answer.and_then(Value::extract_error)
     }
 }
