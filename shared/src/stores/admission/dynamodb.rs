@@ -381,8 +381,10 @@ impl Plan {
 
     fn count(&mut self, check: &Check, counter: Option<&Counter>, bucket: i64) {
         let it = &mut self.expression;
-        let names = attribute::ALL.map(|name| it.name(format!("{}.{name}", check.id.as_str())));
-        let [newest, count, sum, previous_count, past_of] = names;
+        // DynamoDB refuses names that nothing uses.
+        let mut name = |attribute: &str| it.name(format!("{}.{attribute}", check.id.as_str()));
+        let [newest, count, sum] =
+            [attribute::NEWEST, attribute::COUNT, attribute::SUM].map(&mut name);
         let cost = it.value(number(check.cost));
         // What may count before this request; in shadow mode whatever does.
         let open = |room: u64| (check.mode == crate::limits::policy::Mode::Enforce).then_some(room);
@@ -420,6 +422,8 @@ impl Plan {
             let room = it.value(number(room));
             it.require(format!("{sum} <= {room}"));
         }
+        let mut name = |attribute: &str| it.name(format!("{}.{attribute}", check.id.as_str()));
+        let [previous_count, past_of] = [attribute::PREVIOUS_COUNT, attribute::PAST].map(&mut name);
         let packed = it.value(past(
             counter.newest.0,
             &counter.packed(check.window, bucket),
