@@ -27,6 +27,7 @@ use super::EngineError;
 use super::expression::Expression;
 use super::windows::{Windows, attribute, counter_of, number_of, past, windows_of};
 use crate::clock::Timestamp;
+use crate::limits::policy::Mode;
 use crate::limits::{Ask, Check, Counter, Proof, Reading, Subject, Verdict, WindowId, counted};
 use crate::stores::tables::admission::{
     ACTIVE, ADMISSION_SK, EPOCH, LIVE, StandingItem, subject_pk,
@@ -105,6 +106,9 @@ impl DynamoDbEngine {
                 Some(proof) => self.verify(ask.subject, proof).await,
                 None => Ok(Verdict::Admitted(vec![])),
             };
+        }
+        if ask.checks.iter().any(never_fits) {
+            return self.refuse(ask).await;
         }
         for _ in 0..MAX_TRIES {
             let view = self.view_of(ask.subject);
@@ -258,6 +262,19 @@ impl DynamoDbEngine {
         Ok(objection(&item, proof).unwrap_or(Verdict::Admitted(vec![])))
     }
 
+    /// For a request that costs more than a limit allows at all: how it stands, by a read alone. A
+    /// window that is empty has nothing that a condition could look at.
+    async fn refuse(&self, ask: &Ask<'_>) -> Result<Verdict, EngineError> {
+        let item = self.item(ask.subject).await?;
+        let objection = ask.proof.and_then(|proof| objection(&item, proof));
+        Ok(objection.unwrap_or_else(|| {
+            let windows = windows_of(&item);
+            let readings = readings(ask, &windows);
+            self.remember(ask.subject, windows);
+            Verdict::Refused(readings)
+        }))
+    }
+
     async fn try_update(
         &self,
         subject: &Subject,
@@ -387,7 +404,7 @@ impl Plan {
             [attribute::NEWEST, attribute::COUNT, attribute::SUM].map(&mut name);
         let cost = it.value(number(check.cost));
         // What may count before this request; in shadow mode whatever does.
-        let open = |room: u64| (check.mode == crate::limits::policy::Mode::Enforce).then_some(room);
+        let open = |room: u64| (check.mode == Mode::Enforce).then_some(room);
         let Some(counter) = counter else {
             let at = it.value(number(bucket));
             it.require(format!("attribute_not_exists({newest})"));
@@ -489,6 +506,11 @@ fn refund_of(counted: &[(Check, Reading)], view: &Windows) -> Expression {
         }
     }
     it
+}
+
+/// Whether a check refuses the request however little has been counted.
+fn never_fits(check: &Check) -> bool {
+    check.mode == Mode::Enforce && check.cost > check.limit
 }
 
 /// What the standing in an item has against a proof; without a standing there is no such user.
