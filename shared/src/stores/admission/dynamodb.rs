@@ -176,7 +176,11 @@ impl DynamoDbEngine {
     ) -> Result<(), EngineError> {
         for attempt in 0..MAX_TRIES {
             let mut view = self.view_of(subject);
-            let is_known = |(check, _): &(Check, Reading)| view.contains_key(&check.id);
+            // A view in which that bucket has not begun is of a time before the request.
+            let is_known = |(check, reading): &(Check, Reading)| {
+                view.get(&check.id)
+                    .is_some_and(|counter| counter.newest.0 >= reading.bucket)
+            };
             if attempt > 0 || !counted.iter().all(is_known) {
                 view = windows_of(&self.item(subject).await?);
                 self.remember(subject, view.clone());
@@ -495,13 +499,13 @@ fn refund_of(counted: &[(Check, Reading)], view: &Windows) -> Expression {
         let id = check.id.as_str();
         let newest = it.name(format!("{id}.{}", attribute::NEWEST));
         let count = it.name(format!("{id}.{of_bucket}"));
-        let sum = it.name(format!("{id}.{}", attribute::SUM));
         let read = it.value(number(counter.newest.0));
         let cost = it.value(number(check.cost));
         it.require(format!("{newest} = {read} AND {count} >= {cost}"));
         let still_counts = reading.bucket + check.window.span() > counter.newest.0;
         it.set(format!("{count} = {count} - {cost}"));
         if still_counts {
+            let sum = it.name(format!("{id}.{}", attribute::SUM));
             it.set(format!("{sum} = {sum} - {cost}"));
         }
     }
