@@ -428,6 +428,13 @@ impl Plan {
             ));
             return;
         }
+        let mut name = |attribute: &str| it.name(format!("{}.{attribute}", check.id.as_str()));
+        let [previous_count, past_of] = [attribute::PREVIOUS_COUNT, attribute::PAST].map(&mut name);
+        if let Some((_, previous)) = counter.previous {
+            // A refund may have changed it since; what is packed and what leaves the sum is final.
+            let read = it.value(number(previous));
+            it.require(format!("{previous_count} = {read}"));
+        }
         let at = it.value(number(bucket));
         let has_newest_left = counter.newest.0 + check.window.span() <= bucket;
         let (new_sum, room) = if has_newest_left {
@@ -443,8 +450,6 @@ impl Plan {
             let room = it.value(number(room));
             it.require(format!("{sum} <= {room}"));
         }
-        let mut name = |attribute: &str| it.name(format!("{}.{attribute}", check.id.as_str()));
-        let [previous_count, past_of] = [attribute::PREVIOUS_COUNT, attribute::PAST].map(&mut name);
         let packed = it.value(past(
             counter.newest.0,
             &counter.packed(check.window, bucket),
