@@ -62,13 +62,23 @@ pub struct DynamoDbEngine {
     views: Cache<Subject, Arc<Mutex<Windows>>>,
 }
 
-/// What came of asking for a part of a month's limit.
+/// What came of asking for a part of a month's limit. `total` is now taken from the month in all,
+/// and `bucket` says which month that is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lease {
-    /// This much may be spent; `total` is now taken from the month in all.
-    Granted { block: u64, total: u64 },
-    /// Not even one request's worth is left.
-    Exhausted { total: u64 },
+    /// This much may be spent.
+    Granted { block: u64, total: u64, bucket: i64 },
+    /// Not even what was lacking is left.
+    Exhausted { total: u64, bucket: i64 },
+}
+
+impl Lease {
+    fn exhausted(reading: &Reading) -> Self {
+        Self::Exhausted {
+            total: reading.used,
+            bucket: reading.bucket,
+        }
+    }
 }
 
 /// What a try came to.
@@ -110,8 +120,8 @@ impl DynamoDbEngine {
         if ask.checks.iter().any(never_fits) {
             return self.refuse(ask).await;
         }
+        let mut view = self.view_of(ask.subject);
         for _ in 0..MAX_TRIES {
-            let view = self.view_of(ask.subject);
             let plan = Plan::new(ask, &view);
             let buckets = plan.buckets;
             match self.try_update(ask.subject, plan.expression).await? {
@@ -127,11 +137,13 @@ impl DynamoDbEngine {
                     }
                     let windows = windows_of(&item);
                     let readings = readings(ask, &windows);
-                    self.remember(ask.subject, windows);
+                    self.remember(ask.subject, windows.clone());
                     let is_refused = |(check, reading)| Check::refuses(check, reading);
                     if ask.checks.iter().zip(&readings).any(is_refused) {
                         return Ok(Verdict::Refused(readings));
                     }
+                    // What others remember meanwhile may be older.
+                    view = windows;
                 }
             }
         }
@@ -198,24 +210,29 @@ impl DynamoDbEngine {
         Err(EngineError::Throttled)
     }
 
-    /// Takes a block of a month's limit that another engine may spend: at most 100, or 1 % of what
-    /// remains, and at least what `check` costs.
+    /// Takes a block of a month's limit that another engine may spend: what `check` costs or 1 % of
+    /// what remains, at most 100, whichever is more; and no less than the check is `lacking`.
     pub async fn lease(
         &self,
         subject: &Subject,
         check: &Check,
+        lacking: u64,
         now: Timestamp,
     ) -> Result<Lease, EngineError> {
+        let mut view = self.view_of(subject);
         for _ in 0..MAX_TRIES {
-            let view = self.view_of(subject);
             let counter = view.get(&check.id);
-            let reading = Counter::read(counter, check.window, check.limit, check.cost, now);
+            let reading = Counter::read(counter, check.window, check.limit, lacking, now);
             let remaining = check.limit.saturating_sub(reading.used);
-            let block = check.cost.max(remaining.min(10_000) / 100);
+            let hundredth = remaining.min(10_000) / 100;
+            let block = check.cost.max(hundredth).min(remaining).max(lacking);
             let taken = Check {
                 cost: block,
                 ..check.clone()
             };
+            if never_fits(&taken) {
+                return Ok(Lease::exhausted(&reading));
+            }
             let ask = Ask {
                 subject,
                 proof: None,
@@ -226,19 +243,21 @@ impl DynamoDbEngine {
             match self.try_update(subject, plan.expression).await? {
                 Tried::Counted(changed) => {
                     self.remember_counted(&ask, &view, &changed);
-                    let total = sum_of(&changed, &check.id).unwrap_or(block);
-                    return Ok(Lease::Granted { block, total });
+                    return Ok(Lease::Granted {
+                        block,
+                        total: sum_of(&changed, &check.id).unwrap_or(block),
+                        bucket: reading.bucket,
+                    });
                 }
                 Tried::NotSo(item) => {
                     let windows = windows_of(&item);
                     let counter = windows.get(&check.id);
-                    let reading =
-                        Counter::read(counter, check.window, check.limit, check.cost, now);
-                    self.remember(subject, windows);
-                    if !reading.fits {
-                        let total = reading.used;
-                        return Ok(Lease::Exhausted { total });
+                    let reading = Counter::read(counter, check.window, check.limit, lacking, now);
+                    self.remember(subject, windows.clone());
+                    if check.refuses(&reading) {
+                        return Ok(Lease::exhausted(&reading));
                     }
+                    view = windows;
                 }
             }
         }
