@@ -82,7 +82,7 @@ impl MemoryEngine {
     }
 }
 
-/// The reading after the request was counted.
+/// The reading after the request was counted. What was let through has nothing to wait for.
 pub(crate) fn counted(check: &Check, reading: Reading) -> Reading {
     let used = reading.used + check.cost;
     let whole_at = if used == 0 {
@@ -93,6 +93,7 @@ pub(crate) fn counted(check: &Check, reading: Reading) -> Reading {
     Reading {
         used,
         whole_at,
+        admits_at: None,
         ..reading
     }
 }

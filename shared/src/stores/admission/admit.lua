@@ -13,10 +13,10 @@
 -- ARGV[6]   epoch, ARGV[7] 1 if active, ARGV[8] the live sessions, each between spaces
 -- ARGV[9]   1 to count, 0 to look only
 -- ARGV[10..] six for each check: limit, cost, seconds of the window (0: the month), 1 to enforce or 0 for shadow mode,
---           the month, and of the month 'block:total' just leased, 'x:total' when nothing is left, or ''
+--           the month, and of the month 'block:total:month' just leased, 'x:total:month' when too little is left, or ''
 --
 -- Returns   {'doubt', ticket}  the copy is absent, old, or not as the caller says: read the standing and ask again
---           {'lease', n}       check n needs more of the month than is leased
+--           {'lease', n, lacking}  check n needs so much more of the month than is leased; what ARGV leased is taken in
 --           {'ok' or 'no', now, then five for each check: what counts (with the request if it was counted), the bucket,
 --            the newest bucket that counts (-1: none), the bucket whose leaving would admit (-1: none), and of the month
 --            what is leased and not spent}
@@ -51,30 +51,37 @@ local checks = #KEYS - 1
 local counts = ARGV[9] == '1'
 local plans, refused, lacking = {}, false, nil
 
-local function month(n, key, cost, enforce, bucket, lease)
+local function month(key, limit, cost, enforce, bucket, lease)
   local stored = redis.call('HMGET', key, 'i', 'left', 'total')
-  local left, total = 0, 0
-  if tonumber(stored[1]) == bucket then
-    left, total = tonumber(stored[2]), tonumber(stored[3])
+  local current, left, total = tonumber(stored[1]), tonumber(stored[2]), tonumber(stored[3])
+  local function begin(later)
+    if not current or later > current then
+      current, left, total = later, 0, 0
+    end
   end
+  begin(bucket)
   local exhausted = false
   if lease ~= '' then
-    local block, leased = string.match(lease, '^(.-):(.*)$')
-    if block == 'x' then
-      exhausted = true
-    else
-      left = left + tonumber(block)
+    local block, taken, of = string.match(lease, '^(.-):(.-):(.*)$')
+    begin(tonumber(of))
+    -- A block of a month that has ended meanwhile is lost.
+    if tonumber(of) == current then
+      if block == 'x' then
+        exhausted = true
+      else
+        left = left + tonumber(block)
+      end
+      total = math.max(total, tonumber(taken))
+      redis.call('HSET', key, 'i', current, 'left', left, 'total', total)
+      redis.call('PEXPIRE', key, 5356800000)
     end
-    total = math.max(total, tonumber(leased))
-    redis.call('HSET', key, 'i', bucket, 'left', left, 'total', total)
-    redis.call('PEXPIRE', key, 5356800000)
   end
-  local fits = cost <= left
-  if not fits and not exhausted and counts then
-    lacking = n
-  end
-  return { kind = 'month', used = total - left, bucket = bucket, fits = fits, newest = total > left and bucket or -1,
-    freeing = bucket, left = left }
+  local used, lacking = total - left, cost - left
+  local asks = counts and lacking > 0 and not exhausted and (cost <= limit or not enforce)
+  return { kind = 'month', used = used, bucket = current, lacking = asks and lacking or nil,
+    -- What was leased under a larger limit is not spent under a smaller one.
+    fits = asks or lacking <= 0 and used + cost <= limit,
+    newest = used > 0 and current or -1, freeing = cost <= limit and current or -1, left = left }
 end
 
 local function sliding(key, limit, cost, seconds)
@@ -122,22 +129,20 @@ for n = 1, checks do
   local enforce = ARGV[base + 3] == '1'
   local plan
   if seconds == 0 then
-    plan = month(n, KEYS[n + 1], cost, enforce, tonumber(ARGV[base + 4]), ARGV[base + 5])
-    if not plan.fits and enforce and lacking ~= n then
-      refused = true
-    end
+    plan = month(KEYS[n + 1], limit, cost, enforce, tonumber(ARGV[base + 4]), ARGV[base + 5])
   else
     plan = sliding(KEYS[n + 1], limit, cost, seconds)
-    if not plan.fits and enforce then
-      refused = true
-    end
+  end
+  refused = refused or enforce and not plan.fits
+  if plan.lacking then
+    lacking = n
   end
   plan.cost = cost
   plans[n] = plan
 end
 
 if lacking and not refused then
-  return { 'lease', lacking }
+  return { 'lease', lacking, plans[lacking].lacking }
 end
 
 local answer = { refused and 'no' or 'ok', now }
@@ -145,7 +150,6 @@ for n = 1, checks do
   local plan, key = plans[n], KEYS[n + 1]
   if not refused and counts then
     if plan.kind == 'month' then
-      -- In shadow mode the month may be spent beyond what could be leased.
       redis.call('HINCRBY', key, 'left', -plan.cost)
     elseif plan.before == plan.bucket then
       redis.call('HINCRBY', key, plan.bucket % 61, plan.cost)

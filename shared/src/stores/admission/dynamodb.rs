@@ -28,6 +28,7 @@ use super::expression::Expression;
 use super::pending::PendingRemovals;
 use super::windows::{Windows, attribute, counter_of, number_of, past, windows_of};
 use crate::clock::Timestamp;
+use crate::limits::policy::Mode;
 use crate::limits::{Ask, Check, Counter, Proof, Reading, Subject, Verdict, WindowId, counted};
 use crate::stores::tables::admission::{
     ACTIVE, ADMISSION_SK, EPOCH, LIVE, StandingItem, subject_pk,
@@ -62,13 +63,23 @@ pub struct DynamoDbEngine {
     views: Cache<Subject, Arc<Mutex<Windows>>>,
 }
 
-/// What came of asking for a part of a month's limit.
+/// What came of asking for a part of a month's limit. `total` is now taken from the month in all,
+/// and `bucket` says which month that is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lease {
-    /// This much may be spent; `total` is now taken from the month in all.
-    Granted { block: u64, total: u64 },
-    /// Not even one request's worth is left.
-    Exhausted { total: u64 },
+    /// This much may be spent.
+    Granted { block: u64, total: u64, bucket: i64 },
+    /// Not even what was lacking is left.
+    Exhausted { total: u64, bucket: i64 },
+}
+
+impl Lease {
+    fn exhausted(reading: &Reading) -> Self {
+        Self::Exhausted {
+            total: reading.used,
+            bucket: reading.bucket,
+        }
+    }
 }
 
 /// What a try came to.
@@ -107,8 +118,11 @@ impl DynamoDbEngine {
                 None => Ok(Verdict::Admitted(vec![])),
             };
         }
+        if ask.checks.iter().any(never_fits) {
+            return self.refuse(ask).await;
+        }
+        let mut view = self.view_of(ask.subject);
         for _ in 0..MAX_TRIES {
-            let view = self.view_of(ask.subject);
             let plan = Plan::new(ask, &view);
             let buckets = plan.buckets;
             match self.try_update(ask.subject, plan.expression).await? {
@@ -124,11 +138,13 @@ impl DynamoDbEngine {
                     }
                     let windows = windows_of(&item);
                     let readings = readings(ask, &windows);
-                    self.remember(ask.subject, windows);
+                    self.remember(ask.subject, windows.clone());
                     let is_refused = |(check, reading)| Check::refuses(check, reading);
                     if ask.checks.iter().zip(&readings).any(is_refused) {
                         return Ok(Verdict::Refused(readings));
                     }
+                    // What others remember meanwhile may be older.
+                    view = windows;
                 }
             }
         }
@@ -178,7 +194,11 @@ impl DynamoDbEngine {
     ) -> Result<(), EngineError> {
         for attempt in 0..MAX_TRIES {
             let mut view = self.view_of(subject);
-            let is_known = |(check, _): &(Check, Reading)| view.contains_key(&check.id);
+            // A view in which that bucket has not begun is of a time before the request.
+            let is_known = |(check, reading): &(Check, Reading)| {
+                view.get(&check.id)
+                    .is_some_and(|counter| counter.newest.0 >= reading.bucket)
+            };
             if attempt > 0 || !counted.iter().all(is_known) {
                 view = windows_of(&self.item(subject).await?);
                 self.remember(subject, view.clone());
@@ -196,24 +216,29 @@ impl DynamoDbEngine {
         Err(EngineError::Throttled)
     }
 
-    /// Takes a block of a month's limit that another engine may spend: at most 100, or 1 % of what
-    /// remains, and at least what `check` costs.
+    /// Takes a block of a month's limit that another engine may spend: what `check` costs or 1 % of
+    /// what remains, at most 100, whichever is more; and no less than the check is `lacking`.
     pub async fn lease(
         &self,
         subject: &Subject,
         check: &Check,
+        lacking: u64,
         now: Timestamp,
     ) -> Result<Lease, EngineError> {
+        let mut view = self.view_of(subject);
         for _ in 0..MAX_TRIES {
-            let view = self.view_of(subject);
             let counter = view.get(&check.id);
-            let reading = Counter::read(counter, check.window, check.limit, check.cost, now);
+            let reading = Counter::read(counter, check.window, check.limit, lacking, now);
             let remaining = check.limit.saturating_sub(reading.used);
-            let block = check.cost.max(remaining.min(10_000) / 100);
+            let hundredth = remaining.min(10_000) / 100;
+            let block = check.cost.max(hundredth).min(remaining).max(lacking);
             let taken = Check {
                 cost: block,
                 ..check.clone()
             };
+            if never_fits(&taken) {
+                return Ok(Lease::exhausted(&reading));
+            }
             let ask = Ask {
                 subject,
                 proof: None,
@@ -224,19 +249,21 @@ impl DynamoDbEngine {
             match self.try_update(subject, plan.expression).await? {
                 Tried::Counted(changed) => {
                     self.remember_counted(&ask, &view, &changed);
-                    let total = sum_of(&changed, &check.id).unwrap_or(block);
-                    return Ok(Lease::Granted { block, total });
+                    return Ok(Lease::Granted {
+                        block,
+                        total: sum_of(&changed, &check.id).unwrap_or(block),
+                        bucket: reading.bucket,
+                    });
                 }
                 Tried::NotSo(item) => {
                     let windows = windows_of(&item);
                     let counter = windows.get(&check.id);
-                    let reading =
-                        Counter::read(counter, check.window, check.limit, check.cost, now);
-                    self.remember(subject, windows);
-                    if !reading.fits {
-                        let total = reading.used;
-                        return Ok(Lease::Exhausted { total });
+                    let reading = Counter::read(counter, check.window, check.limit, lacking, now);
+                    self.remember(subject, windows.clone());
+                    if check.refuses(&reading) {
+                        return Ok(Lease::exhausted(&reading));
                     }
+                    view = windows;
                 }
             }
         }
@@ -262,6 +289,19 @@ impl DynamoDbEngine {
     async fn verify(&self, subject: &Subject, proof: Proof) -> Result<Verdict, EngineError> {
         let item = self.item(subject).await?;
         Ok(objection(&item, proof).unwrap_or(Verdict::Admitted(vec![])))
+    }
+
+    /// For a request that costs more than a limit allows at all: how it stands, by a read alone. A
+    /// window that is empty has nothing that a condition could look at.
+    async fn refuse(&self, ask: &Ask<'_>) -> Result<Verdict, EngineError> {
+        let item = self.item(ask.subject).await?;
+        let objection = ask.proof.and_then(|proof| objection(&item, proof));
+        Ok(objection.unwrap_or_else(|| {
+            let windows = windows_of(&item);
+            let readings = readings(ask, &windows);
+            self.remember(ask.subject, windows);
+            Verdict::Refused(readings)
+        }))
     }
 
     async fn try_update(
@@ -387,11 +427,13 @@ impl Plan {
 
     fn count(&mut self, check: &Check, counter: Option<&Counter>, bucket: i64) {
         let it = &mut self.expression;
-        let names = attribute::ALL.map(|name| it.name(format!("{}.{name}", check.id.as_str())));
-        let [newest, count, sum, previous_count, past_of] = names;
+        // DynamoDB refuses names that nothing uses.
+        let mut name = |attribute: &str| it.name(format!("{}.{attribute}", check.id.as_str()));
+        let [newest, count, sum] =
+            [attribute::NEWEST, attribute::COUNT, attribute::SUM].map(&mut name);
         let cost = it.value(number(check.cost));
         // What may count before this request; in shadow mode whatever does.
-        let open = |room: u64| (check.mode == crate::limits::policy::Mode::Enforce).then_some(room);
+        let open = |room: u64| (check.mode == Mode::Enforce).then_some(room);
         let Some(counter) = counter else {
             let at = it.value(number(bucket));
             it.require(format!("attribute_not_exists({newest})"));
@@ -410,6 +452,13 @@ impl Plan {
                 "{count} = {count} + {cost}, {sum} = {sum} + {cost}"
             ));
             return;
+        }
+        let mut name = |attribute: &str| it.name(format!("{}.{attribute}", check.id.as_str()));
+        let [previous_count, past_of] = [attribute::PREVIOUS_COUNT, attribute::PAST].map(&mut name);
+        if let Some((_, previous)) = counter.previous {
+            // A refund may have changed it since; what is packed and what leaves the sum is final.
+            let read = it.value(number(previous));
+            it.require(format!("{previous_count} = {read}"));
         }
         let at = it.value(number(bucket));
         let has_newest_left = counter.newest.0 + check.window.span() <= bucket;
@@ -480,17 +529,22 @@ fn refund_of(counted: &[(Check, Reading)], view: &Windows) -> Expression {
         let id = check.id.as_str();
         let newest = it.name(format!("{id}.{}", attribute::NEWEST));
         let count = it.name(format!("{id}.{of_bucket}"));
-        let sum = it.name(format!("{id}.{}", attribute::SUM));
         let read = it.value(number(counter.newest.0));
         let cost = it.value(number(check.cost));
         it.require(format!("{newest} = {read} AND {count} >= {cost}"));
         let still_counts = reading.bucket + check.window.span() > counter.newest.0;
         it.set(format!("{count} = {count} - {cost}"));
         if still_counts {
+            let sum = it.name(format!("{id}.{}", attribute::SUM));
             it.set(format!("{sum} = {sum} - {cost}"));
         }
     }
     it
+}
+
+/// Whether a check refuses the request however little has been counted.
+fn never_fits(check: &Check) -> bool {
+    check.mode == Mode::Enforce && check.cost > check.limit
 }
 
 /// What the standing in an item has against a proof; without a standing there is no such user.

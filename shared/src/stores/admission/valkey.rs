@@ -21,9 +21,9 @@ use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window};
 use crate::stores::Standing;
 use crate::stores::valkey::{Live, ValkeyLink};
 
-/// Tries of one decision: one while the copy is there and a block is leased, one more for each of
-/// the two, and one for a copy that was taken away in between.
-const MAX_TRIES: usize = 4;
+/// Tries of one decision: one while the copy is there and blocks are leased, one more for the copy
+/// and for each month (the tier's and the key's), and one for what was taken away in between.
+const MAX_TRIES: usize = 5;
 
 static ADMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("admit.lua")));
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget.lua")));
@@ -64,8 +64,8 @@ enum Answer {
     Verdict(Verdict),
     /// Read the standing, and install it under this ticket.
     Doubt(String),
-    /// The check with this index needs a lease.
-    Lease(usize),
+    /// The check with this index needs a lease of this much. What was leased for others is theirs.
+    Lease(usize, u64),
 }
 
 impl ValkeyEngine {
@@ -104,8 +104,10 @@ impl ValkeyEngine {
                     }
                     install = Some((ticket, standing));
                 }
-                Answer::Lease(index) => {
-                    let lease = self.truth.lease(ask.subject, &ask.checks[index], ask.now);
+                Answer::Lease(index, lacking) => {
+                    let check = &ask.checks[index];
+                    let lease = self.truth.lease(ask.subject, check, lacking, ask.now);
+                    leases.fill(None);
                     leases[index] = Some(lease.await?);
                 }
             }
@@ -249,8 +251,12 @@ impl ValkeyEngine {
             let is_enforced = check.mode == crate::limits::policy::Mode::Enforce;
             let lease = match lease {
                 None => String::new(),
-                Some(Lease::Granted { block, total }) => format!("{block}:{total}"),
-                Some(Lease::Exhausted { total }) => format!("x:{total}"),
+                Some(Lease::Granted {
+                    block,
+                    total,
+                    bucket,
+                }) => format!("{block}:{total}:{bucket}"),
+                Some(Lease::Exhausted { total, bucket }) => format!("x:{total}:{bucket}"),
             };
             call.args.extend([
                 check.limit.to_string(),
@@ -318,9 +324,10 @@ fn read_answer(value: &Value, checks: &[Check]) -> Option<Answer> {
         "doubt" => Some(Answer::Doubt(text_of(items.get(1)?)?)),
         "lease" => {
             let index = usize::try_from(integer_of(items.get(1)?)?).ok()?;
+            let lacking = u64::try_from(integer_of(items.get(2)?)?).ok()?;
             (1..=checks.len())
                 .contains(&index)
-                .then(|| Answer::Lease(index - 1))
+                .then(|| Answer::Lease(index - 1, lacking))
         }
         "ok" => {
             let readings = readings_of(items, checks, Act::Count)?;

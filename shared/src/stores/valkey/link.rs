@@ -9,7 +9,7 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates,
+    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, Value,
 };
 use secrecy::ExposeSecret;
 
@@ -357,16 +357,18 @@ impl From<&ValkeyServer> for ValkeyAddress {
 }
 
 impl Live {
-    async fn send(&self, command: &Cmd) -> RedisResult<redis::Value> {
+    async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         self.connection.send(command).await
     }
 }
 
 impl Connection {
-    async fn send(&self, command: &Cmd) -> RedisResult<redis::Value> {
-        match self {
+    async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+        let answer = match self {
             Self::Single(connection) => connection.clone().req_packed_command(command).await,
             Self::Cluster(connection) => connection.clone().req_packed_command(command).await,
-        }
+        };
+        // An error that the server answers with comes as a value.
+        answer.and_then(Value::extract_error)
     }
 }
