@@ -123,10 +123,10 @@ impl DynamoDbEngine {
         let mut view = self.view_of(ask.subject);
         for _ in 0..MAX_TRIES {
             let plan = Plan::new(ask, &view);
-            let buckets = plan.buckets;
+            let (buckets, cleared) = (plan.buckets, plan.cleared);
             match self.try_update(ask.subject, plan.expression).await? {
                 Tried::Counted(changed) => {
-                    self.remember_counted(ask, &view, &changed);
+                    self.remember_counted(ask, &view, &changed, &cleared);
                     return Ok(Verdict::Admitted(admitted(ask, &buckets, &changed)));
                 }
                 Tried::NotSo(item) => {
@@ -242,7 +242,7 @@ impl DynamoDbEngine {
             let plan = Plan::new(&ask, &view);
             match self.try_update(subject, plan.expression).await? {
                 Tried::Counted(changed) => {
-                    self.remember_counted(&ask, &view, &changed);
+                    self.remember_counted(&ask, &view, &changed, &plan.cleared);
                     return Ok(Lease::Granted {
                         block,
                         total: sum_of(&changed, &check.id).unwrap_or(block),
@@ -342,9 +342,18 @@ impl DynamoDbEngine {
     }
 
     /// Puts what an update changed into the view that it was made from.
-    fn remember_counted(&self, ask: &Ask<'_>, before: &Windows, changed: &Item) {
+    fn remember_counted(
+        &self,
+        ask: &Ask<'_>,
+        before: &Windows,
+        changed: &Item,
+        cleared: &[WindowId],
+    ) {
         let view = self.views.get_with_by_ref(ask.subject, Arc::default);
         let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in cleared {
+            view.remove(id);
+        }
         for check in ask.checks {
             let count = |name: &str| {
                 changed
@@ -375,6 +384,8 @@ impl DynamoDbEngine {
 struct Plan {
     expression: Expression,
     buckets: Vec<i64>,
+    /// The windows that it clears away.
+    cleared: Vec<WindowId>,
 }
 
 impl Plan {
@@ -382,6 +393,7 @@ impl Plan {
         let mut plan = Self {
             expression: Expression::default(),
             buckets: vec![],
+            cleared: vec![],
         };
         if let Some(proof) = ask.proof {
             plan.require_standing(proof);
@@ -499,6 +511,7 @@ impl Plan {
             let read = it.value(number(counter.newest.0));
             it.require(format!("{} = {read}", names[0]));
             names.into_iter().for_each(|name| it.remove(name));
+            self.cleared.push(id.clone());
         }
     }
 }
