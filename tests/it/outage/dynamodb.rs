@@ -155,7 +155,11 @@ async fn a_conflict_with_a_transaction_costs_a_try_and_nothing_else() {
     let asked = me(&stack, &account.access_token).await;
 
     assert_eq!(asked.status, 200, "{}", asked.text);
-    assert_eq!(proxy.left(), Fault::Conflicts("UpdateItem", 0), "both conflicts were met");
+    assert_eq!(
+        proxy.left(),
+        Fault::Conflicts("UpdateItem", 0),
+        "both conflicts were met"
+    );
 }
 
 #[tokio::test]
@@ -172,6 +176,10 @@ async fn a_transaction_in_conflict_is_tried_again_until_it_is_through() {
     let answer = all.send().await;
 
     assert_eq!(answer.status, 204, "{}", answer.text);
-    assert_eq!(proxy.left(), Fault::Conflicts("TransactWriteItems", 0), "every conflict was met");
+    assert_eq!(
+        proxy.left(),
+        Fault::Conflicts("TransactWriteItems", 0),
+        "every conflict was met"
+    );
     assert_eq!(stack.me_status(&account.access_token).await, 401);
 }

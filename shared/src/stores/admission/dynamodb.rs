@@ -52,7 +52,6 @@ const MAX_CLEARED: usize = 2;
 const THROTTLED: &[&str] = &[
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
-    "TransactionConflictException",
 ];
 
 /// The windows of every subject in the admission table.
@@ -87,6 +86,8 @@ enum Tried {
     Counted(Item),
     /// The condition did not hold; this is the item as it stands.
     NotSo(Item),
+    /// A transaction is changing the item at this moment.
+    InConflict,
 }
 
 impl DynamoDbEngine {
@@ -146,6 +147,7 @@ impl DynamoDbEngine {
                     // What others remember meanwhile may be older.
                     view = windows;
                 }
+                Tried::InConflict => {}
             }
         }
         Err(EngineError::Throttled)
@@ -265,6 +267,7 @@ impl DynamoDbEngine {
                     }
                     view = windows;
                 }
+                Tried::InConflict => {}
             }
         }
         Err(EngineError::Throttled)
@@ -319,20 +322,13 @@ impl DynamoDbEngine {
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         match expression.apply(request).send().await {
             Ok(answer) => Ok(Tried::Counted(answer.attributes.unwrap_or_default())),
-            Err(SdkError::ServiceError(answer))
-                if matches!(
-                    answer.err(),
-                    UpdateItemError::ConditionalCheckFailedException(_)
-                ) =>
-            {
-                match answer.into_err() {
-                    UpdateItemError::ConditionalCheckFailedException(failed) => {
-                        Ok(Tried::NotSo(failed.item.unwrap_or_default()))
-                    }
-                    _ => Ok(Tried::NotSo(Item::new())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(Tried::NotSo(failed.item.clone().unwrap_or_default()))
                 }
-            }
-            Err(error) => Err(of_sdk("UpdateItem", error)),
+                Some(UpdateItemError::TransactionConflictException(_)) => Ok(Tried::InConflict),
+                _ => Err(of_sdk("UpdateItem", error)),
+            },
         }
     }
 
