@@ -11,7 +11,7 @@ pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
 pub(crate) use engine::{CountingProxy, OwnEngine};
 pub(crate) use faults::{Fault, FaultProxy};
-pub(crate) use redis::{OldData, RedisServer};
+pub(crate) use redis::{OldData, RedisCluster, RedisServer};
 pub(crate) use stack::{PATIENT, TestStack, signing_keys};
 
 /// The repository's root.
