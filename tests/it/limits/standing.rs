@@ -49,6 +49,7 @@ impl Member {
             is_verified: true,
             created_at: now,
             updated_at: now,
+            quota_override: None,
             epoch: 7,
         };
         let session = Session::begin(user.id, &SessionOrigin::default(), now);
@@ -258,7 +259,8 @@ async fn a_copy_is_installed_once_and_read_anew_when_it_was_taken_away() {
         calls.push(proxy.calls() - before);
     }
 
-    assert_eq!(calls, [1, 0, 0, 1, 0]);
+    // A link that was just made asks once what could not be taken away while there was none.
+    assert_eq!(calls, [2, 0, 0, 1, 0]);
 }
 
 #[tokio::test]
