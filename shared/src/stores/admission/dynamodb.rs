@@ -41,9 +41,9 @@ use crate::stores::{DynamoDb, Item, Standing, StoreError, from_item, number, tex
 const MAX_TRIES: usize = 3;
 /// Subjects whose windows an instance remembers.
 const MAX_VIEWS: u64 = 10_000;
-/// How long the item of a subject that is no user stays after a bucket's first request. Limits per
-/// address or e-mail are over a day at most.
-const RETENTION: Duration = Duration::from_hours(48);
+/// How long the item of a subject that is no user stays when its longest window has nothing left to
+/// remember: callers' clocks differ, and DynamoDB's sweep is not to come first.
+const RETENTION: Duration = Duration::from_hours(1);
 /// Windows out of use that one request clears away on its way.
 const MAX_CLEARED: usize = 2;
 
@@ -411,10 +411,11 @@ impl Plan {
         if has_moved {
             plan.clear_unused(ask, view);
             if !matches!(ask.subject, Subject::User(_)) {
+                // One subject that is no user is always asked about with the same windows.
+                let longest = ask.checks.iter().map(|check| check.window.memory()).max();
+                let expiry = ask.now.plus(longest.unwrap_or_default()).plus(RETENTION);
                 let name = plan.expression.name("ttl");
-                let ttl = plan
-                    .expression
-                    .value(number(ask.now.plus(RETENTION).seconds()));
+                let ttl = plan.expression.value(number(expiry.seconds()));
                 plan.expression.set(format!("{name} = {ttl}"));
             }
         }
