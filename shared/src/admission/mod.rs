@@ -309,7 +309,7 @@ impl Admission {
     /// Takes back what was held.
     pub async fn give_back(&self, held: Held) {
         for (subject, check, reading) in held.0 {
-            self.0.ladder.refund(&subject, &[(check, reading)]).await;
+            Box::pin(self.0.ladder.refund(&subject, &[(check, reading)])).await;
         }
     }
 
@@ -338,7 +338,7 @@ impl Admission {
         if checks.is_empty() {
             return Ok(LimitReport::default());
         }
-        let readings = self.0.ladder.look(subject, checks, self.now()).await?;
+        let readings = Box::pin(self.0.ladder.look(subject, checks, self.now())).await?;
         Ok(LimitReport::new(checks, &readings, false))
     }
 
@@ -389,13 +389,11 @@ impl Admission {
                     return Ok(KeyVerdict::of(code, Some(holder), LimitReport::default()));
                 }
             }
-            match self.0.directory.read_key(key.digest()).await? {
-                Some(anew) => holder = anew,
-                None => {
-                    let nothing = LimitReport::default();
-                    return Ok(KeyVerdict::of(KeyCode::Unknown, None, nothing));
-                }
-            }
+            let Some(anew) = self.0.directory.read_key(key.digest()).await? else {
+                let nothing = LimitReport::default();
+                return Ok(KeyVerdict::of(KeyCode::Unknown, None, nothing));
+            };
+            holder = anew;
         }
         Err(Denied::Throttled)
     }
@@ -420,16 +418,16 @@ impl Admission {
         change: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let Some(valkey) = self.0.ladder.valkey() else {
-            return change.await;
+            return Box::pin(change).await;
         };
         let subject = Subject::User(user);
-        if let Err(error) = valkey.forget(&subject).await {
+        if let Err(error) = Box::pin(valkey.forget(&subject)).await {
             tracing::debug!(cause = %error, "Valkey could not be told ahead of a change");
         }
-        let changed = change.await;
-        let mut told = valkey.forget(&subject).await;
+        let changed = Box::pin(change).await;
+        let mut told = Box::pin(valkey.forget(&subject)).await;
         if told.is_err() {
-            told = valkey.forget(&subject).await;
+            told = Box::pin(valkey.forget(&subject)).await;
         }
         if let Err(error) = told {
             notes::degraded(Degraded {
@@ -437,7 +435,7 @@ impl Admission {
                 ..Degraded::default()
             });
             tracing::warn!(cause = %error, user = %user, "Valkey could not be told of a change");
-            if let Err(error) = valkey.forget_later(&subject, self.now()).await {
+            if let Err(error) = Box::pin(valkey.forget_later(&subject, self.now())).await {
                 tracing::error!(cause = %error, user = %user, "no word could be left of a change");
             }
         }
@@ -492,17 +490,16 @@ impl Admission {
         class: &str,
     ) -> Result<(Caller, LimitReport), Denied> {
         let digest = key.digest();
-        let mut holder = match self.0.directory.known_key(digest) {
-            Some(holder) => holder,
-            None => {
-                // Who has used up what an address may try is not even looked up.
-                if let Some(denied) = self.is_address_spent(ip).await? {
-                    return Err(denied);
-                }
-                match self.0.directory.read_key(digest).await? {
-                    Some(holder) => holder,
-                    None => return Err(self.count_bad_credential(ip).await),
-                }
+        let mut holder = if let Some(holder) = self.0.directory.known_key(digest) {
+            holder
+        } else {
+            // Who has used up what an address may try is not even looked up.
+            if let Some(denied) = self.is_address_spent(ip).await? {
+                return Err(denied);
+            }
+            match self.0.directory.read_key(digest).await? {
+                Some(holder) => holder,
+                None => return Err(self.count_bad_credential(ip).await),
             }
         };
         for _ in 0..=MAX_REREADS {
@@ -632,7 +629,7 @@ impl Admission {
             checks,
             now,
         };
-        let outcome = self.0.ladder.decide(&ask, on_outage).await;
+        let outcome = Box::pin(self.0.ladder.decide(&ask, on_outage)).await;
         notes::degraded(self.0.ladder.degraded());
         let credential = match (subject, proof) {
             (Subject::User(user), Some(proof)) => Some((*user, proof.session, key)),

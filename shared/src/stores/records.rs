@@ -74,19 +74,22 @@ impl UserStore {
             .expression_attribute_values(":read", number(user.epoch))
             .expression_attribute_values(":next", number(user.epoch + 1))
             .expression_attribute_values(":now", number(now.millis()));
-        let mut set = String::from("SET epoch = :next, updated_at = :now");
-        let mut remove = String::new();
+        let mut set = vec!["epoch = :next".to_owned(), "updated_at = :now".to_owned()];
+        let mut remove = vec![];
         for (index, (name, value)) in assignments.into_iter().enumerate() {
             update = update.expression_attribute_names(format!("#{index}"), name);
             if let Some(value) = value {
-                set.push_str(&format!(", #{index} = :{index}"));
+                set.push(format!("#{index} = :{index}"));
                 update = update.expression_attribute_values(format!(":{index}"), value);
             } else {
-                let separator = if remove.is_empty() { " REMOVE" } else { "," };
-                remove.push_str(&format!("{separator} #{index}"));
+                remove.push(format!("#{index}"));
             }
         }
-        let record = update.update_expression(set + &remove).into_write();
+        let mut expression = format!("SET {}", set.join(", "));
+        if !remove.is_empty() {
+            expression = format!("{expression} REMOVE {}", remove.join(", "));
+        }
+        let record = update.update_expression(expression).into_write();
         let epoch = Epoch::RaisedFrom(user.epoch);
         [record, self.standing_changes(user.id, sessions, &epoch)]
     }

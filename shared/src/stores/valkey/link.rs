@@ -345,9 +345,10 @@ impl Inner {
         };
         let (seconds, micros): (i64, i64) =
             redis::from_redis_value(connection.send(&redis::cmd("TIME")).await?)?;
-        let now = match self.clock.is_shifted() {
-            true => self.clock.now(),
-            false => Timestamp::from_millis(seconds * 1_000 + micros / 1_000),
+        let now = if self.clock.is_shifted() {
+            self.clock.now()
+        } else {
+            Timestamp::from_millis(seconds * 1_000 + micros / 1_000)
         };
         Ok((connection, now))
     }
@@ -410,9 +411,10 @@ impl From<&ValkeyServer> for ValkeyAddress {
             Transport::Plain => "redis",
             Transport::Tls => "rediss",
         };
-        let host = match server.host.contains(':') {
-            true => format!("[{}]", server.host),
-            false => server.host.clone(),
+        let host = if server.host.contains(':') {
+            format!("[{}]", server.host)
+        } else {
+            server.host.clone()
         };
         Self {
             url: format!("{scheme}://{host}:{}", server.port),
