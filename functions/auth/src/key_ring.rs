@@ -105,9 +105,10 @@ impl KeyRing {
 
 impl Loaded {
     fn new(keys: SigningKeys, is_published: bool, now: Timestamp) -> Self {
-        let patience = match is_published {
-            true => REREAD_AFTER,
-            false => RETRY_AFTER,
+        let patience = if is_published {
+            REREAD_AFTER
+        } else {
+            RETRY_AFTER
         };
         Self {
             keys: Arc::new(keys),
