@@ -4,6 +4,8 @@ mod emulator;
 mod events;
 mod flow;
 mod gateway_samples;
+mod limits;
 mod secrets;
+mod valkey;
 
 use emulator::{Emulator, Invocation};
