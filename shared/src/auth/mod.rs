@@ -9,6 +9,7 @@ pub mod key_set;
 pub mod one_time_token;
 pub mod password;
 pub mod principal;
+pub mod profile;
 pub mod refresh_token;
 pub mod scope;
 pub mod secret;

@@ -156,7 +156,16 @@ mod tests {
             assert_eq!(id.slot(), Some(u64::MAX));
             assert_eq!(id.window(), Some(window));
         }
-        for id in ["h", "d", "m", "k1.60", "k1h.60", "kh", "kilo.3600", "query.60"] {
+        for id in [
+            "h",
+            "d",
+            "m",
+            "k1.60",
+            "k1h.60",
+            "kh",
+            "kilo.3600",
+            "query.60",
+        ] {
             assert_eq!(WindowId::stored(id).slot(), None, "{id}");
         }
     }

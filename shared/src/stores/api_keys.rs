@@ -304,7 +304,16 @@ mod tests {
     #[test]
     fn windows_are_unused_when_their_slot_is_nobodys() {
         let names = [
-            "pk", "v", "h.i", "d.p", "query.60.i", "k7h.i", "k7h.p", "k7m.n", "k8h.i", "k8d.s",
+            "pk",
+            "v",
+            "h.i",
+            "d.p",
+            "query.60.i",
+            "k7h.i",
+            "k7h.p",
+            "k7m.n",
+            "k8h.i",
+            "k8d.s",
         ];
         let item: Item = names.map(|name| (name.to_owned(), text(""))).into();
         let slots = BTreeSet::from([LimitSlot::taken_at(8)]);

@@ -41,8 +41,8 @@ use crate::stores::{DynamoDb, Item, Standing, StoreError, from_item, number, tex
 const MAX_TRIES: usize = 3;
 /// Subjects whose windows an instance remembers.
 const MAX_VIEWS: u64 = 10_000;
-/// How long the item of a subject that is no user stays after a bucket's first request. Limits per
-/// address or e-mail are over a day at most.
+/// How long the item of a subject that is no user stays after a bucket's first request, at least:
+/// as long as limits per address or e-mail count. A caller's own limit may count for longer.
 const RETENTION: Duration = Duration::from_hours(48);
 /// Windows out of use that one request clears away on its way.
 const MAX_CLEARED: usize = 2;
@@ -403,10 +403,10 @@ impl Plan {
         if has_moved {
             plan.clear_unused(ask, view);
             if !matches!(ask.subject, Subject::User(_)) {
+                let windows = ask.checks.iter().map(|check| check.window.memory());
+                let kept = windows.fold(RETENTION, Duration::max);
                 let name = plan.expression.name("ttl");
-                let ttl = plan
-                    .expression
-                    .value(number(ask.now.plus(RETENTION).seconds()));
+                let ttl = plan.expression.value(number(ask.now.plus(kept).seconds()));
                 plan.expression.set(format!("{name} = {ttl}"));
             }
         }
