@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 use turnpike_shared::VERSION;
 use turnpike_shared::errors::{FieldError, ProblemCode};
+use turnpike_shared::limits::routes::{Access, route_of};
 use turnpike_shared::web::{ProblemBody, ValidationProblemBody};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder,
     ServerBuilder,
@@ -32,16 +33,16 @@ pub enum OpenApiError {
 pub fn document() -> Result<Value, OpenApiError> {
     let mut document = base();
     document.merge(turnpike_auth::openapi());
+    document.merge(turnpike_users::openapi());
     document.merge(turnpike_system::openapi());
     let mut document = serde_json::to_value(document)?;
     describe_tags(&mut document);
     refer_to_named_items(&mut document["components"]["schemas"]);
-    let methods = document["paths"].as_object_mut().into_iter().flatten();
-    let operations = methods
-        .filter_map(|(_, methods)| methods.as_object_mut())
-        .flatten();
-    for (_, operation) in operations {
-        describe_problems(operation)?;
+    for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+            let access = route_of(&method.to_uppercase(), path).map(|route| route.access);
+            describe_problems(operation, access)?;
+        }
     }
     Ok(document)
 }
@@ -74,11 +75,16 @@ fn base() -> OpenApi {
         .bearer_format("JWT")
         .description(Some("The access token of a signed-in session (RFC 9068)."))
         .build();
+    let api_key = ApiKeyValue::with_description(
+        "X-API-Key",
+        "An API key. It may also be sent as Authorization: Bearer.",
+    );
     let components = ComponentsBuilder::new()
         .schema_from::<ProblemBody>()
         .schema_from::<ValidationProblemBody>()
         .schema_from::<FieldError>()
         .security_scheme("access_token", SecurityScheme::Http(bearer))
+        .security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(api_key)))
         .build();
     OpenApiBuilder::new()
         .info(info)
@@ -116,8 +122,8 @@ fn refer_to_named_items(schemas: &mut Value) {
 }
 
 /// Adds a response for every status that the operation can refuse or fail with.
-fn describe_problems(operation: &mut Value) -> Result<(), OpenApiError> {
-    let mut codes = general_problems(operation);
+fn describe_problems(operation: &mut Value, access: Option<Access>) -> Result<(), OpenApiError> {
+    let mut codes = general_problems(operation, access);
     for code in operation[PROBLEMS].as_array().cloned().unwrap_or_default() {
         let code = code.as_str().unwrap_or_default();
         let known = ProblemCode::ALL.iter().find(|known| known.code() == code);
@@ -149,26 +155,39 @@ fn describe_problems(operation: &mut Value) -> Result<(), OpenApiError> {
         operation["responses"][status.to_string()] = problem_response(status, &codes);
     }
     if let Some(responses) = operation["responses"].as_object_mut() {
-        responses.values_mut().for_each(add_common_headers);
+        for response in responses.values_mut() {
+            add_common_headers(response, access.is_some());
+        }
     }
     Ok(())
 }
 
 /// The codes that follow from what the operation reads and demands.
-fn general_problems(operation: &Value) -> BTreeSet<&'static str> {
+fn general_problems(operation: &Value, access: Option<Access>) -> BTreeSet<&'static str> {
     let mut codes: Vec<ProblemCode> = Vec::new();
-    let uses_the_database = operation["tags"] == json!(["Accounts"]);
-    if uses_the_database {
-        codes.extend([ProblemCode::InternalError, ProblemCode::ServiceUnavailable]);
-    }
-    if operation["security"]
-        .as_array()
-        .is_some_and(|needs| needs.iter().all(|need| need != &json!({})))
-    {
+    if let Some(access) = access {
         codes.extend([
-            ProblemCode::AmbiguousCredentials,
-            ProblemCode::Unauthenticated,
+            ProblemCode::QuotaExceeded,
+            ProblemCode::Throttled,
+            ProblemCode::InternalError,
+            ProblemCode::ServiceUnavailable,
         ]);
+        if access != Access::Open {
+            codes.extend([
+                ProblemCode::AmbiguousCredentials,
+                ProblemCode::Unauthenticated,
+                ProblemCode::AuthUnavailable,
+            ]);
+        }
+        match access {
+            Access::Open => {}
+            Access::Session => codes.push(ProblemCode::SessionRequired),
+            Access::Scoped(_) | Access::Uncounted(_) => codes.extend([
+                ProblemCode::MissingScope,
+                ProblemCode::EmailNotVerified,
+                ProblemCode::IpNotAllowed,
+            ]),
+        }
     }
     if operation.get("requestBody").is_some() {
         codes.extend([
@@ -213,13 +232,53 @@ fn headers_of(status: u16) -> Map<String, Value> {
             "WWW-Authenticate",
             "The scheme to authenticate with: Bearer.",
         ),
+        429 => add(
+            "Retry-After",
+            "Seconds after which the request is admitted, if nothing else is sent. Absent where it never is.",
+        ),
         503 => add("Retry-After", "Seconds after which to try again."),
         _ => {}
     }
     headers
 }
 
-fn add_common_headers(response: &mut Value) {
+/// What the answers of a limited route say of its limits.
+const LIMIT_HEADERS: [(&str, &str, &str); 6] = [
+    (
+        "RateLimit-Policy",
+        "string",
+        "The limits that applied (draft-ietf-httpapi-ratelimit-headers-11).",
+    ),
+    (
+        "RateLimit",
+        "string",
+        "What is left of each, and in how many seconds it is whole again.",
+    ),
+    (
+        "X-RateLimit-Limit",
+        "integer",
+        "The limit of which the smallest share is left.",
+    ),
+    ("X-RateLimit-Remaining", "integer", "What is left of it."),
+    (
+        "X-RateLimit-Reset",
+        "integer",
+        "When it is whole again, in seconds since the Unix epoch.",
+    ),
+    (
+        "Turnpike-Degraded",
+        "string",
+        "What is away while this was answered: valkey, dynamodb, revocation. Absent as a rule.",
+    ),
+];
+
+fn add_common_headers(response: &mut Value, is_limited: bool) {
+    if is_limited {
+        for (name, kind, description) in LIMIT_HEADERS {
+            response["headers"][name] =
+                json!({"description": description, "schema": {"type": kind}});
+        }
+    }
     response["headers"]["X-Request-Id"] = json!({
         "description": "The request's id: the caller's own, or a new one.",
         "schema": {"type": "string"},

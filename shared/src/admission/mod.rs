@@ -334,7 +334,7 @@ impl Admission {
     pub async fn admit_open(&self, ip: IpAddr, class: &str) -> Result<LimitReport, Denied> {
         let policy = self.policy().await;
         let checks = plan::of_open_class(&policy, class);
-        let subject = plan::subject_of_ip(ip);
+        let subject = plan::subject_of_open_class(ip, class);
         let on_outage = policy.class(class).on_outage;
         match self.ask(&subject, None, None, &checks, on_outage).await {
             Asked::Admitted(report, _) => Ok(report),
@@ -397,7 +397,8 @@ impl Admission {
     pub async fn look_open(&self, ip: IpAddr, class: &str) -> Result<LimitReport, EngineError> {
         let policy = self.policy().await;
         let checks = plan::of_open_class(&policy, class);
-        self.look_at(&plan::subject_of_ip(ip), &checks).await
+        let subject = plan::subject_of_open_class(ip, class);
+        self.look_at(&subject, &checks).await
     }
 
     /// Everything that limits a user, and the key that they call with if it is one.

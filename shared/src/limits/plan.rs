@@ -167,6 +167,12 @@ pub fn subject_of_ip(ip: IpAddr) -> Subject {
     Subject::Other(format!("IP#{}", network_of(ip)))
 }
 
+/// The subject of an address at the routes of an open class: apart from what it may send without
+/// a credential, so that each is always asked about with the same windows.
+pub fn subject_of_open_class(ip: IpAddr, class: &str) -> Subject {
+    Subject::Other(format!("IP#{}#{class}", network_of(ip)))
+}
+
 fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),

@@ -63,8 +63,8 @@ async fn sign_in_does_not_tell_an_unknown_address_a_wrong_password_and_an_inacti
     let (_, _, (hashes, calls)) = &told[0];
     assert_eq!(
         (*hashes, *calls),
-        (1, 3),
-        "one hash, and three reads of the database"
+        (1, 6),
+        "one hash, three questions about limits and three reads of the database"
     );
     assert!(told.iter().all(|case| case == &told[0]), "{told:#?}");
 }

@@ -3,12 +3,16 @@
 mod account;
 mod answer;
 mod engine;
+mod faults;
+mod redis;
 mod stack;
 
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
 pub(crate) use engine::{CountingProxy, OwnEngine};
-pub(crate) use stack::{TestStack, signing_keys};
+pub(crate) use faults::{Fault, FaultProxy};
+pub(crate) use redis::{OldData, RedisCluster, RedisServer};
+pub(crate) use stack::{PATIENT, TestStack, signing_keys};
 
 /// The repository's root.
 pub(crate) fn root() -> std::path::PathBuf {

@@ -80,7 +80,7 @@ impl TestStack {
             data: None,
             engine: Engine::Embedded,
             valkey: None,
-            policy: None,
+            policy: Some(super::root().join("tests/it/support/generous.toml")),
             budgets: PATIENT,
             env,
             clock: Clock::shifted(Arc::clone(&clock_shift)),
@@ -196,14 +196,12 @@ impl TestStack {
 
     /// Deactivates a user, as an admin would.
     pub(crate) async fn deactivate(&self, user_id: &str) {
-        let inactive = AttributeValue::Bool(false);
-        set_user_attribute(&self.dynamodb().await, user_id, "is_active", inactive).await;
+        deactivate(&self.dynamodb().await, user_id).await;
     }
 
     /// Deactivates a user in an engine of the test's own.
     pub(crate) async fn deactivate_at(&self, endpoint: &str, user_id: &str) {
-        let inactive = AttributeValue::Bool(false);
-        set_user_attribute(&client_at(endpoint), user_id, "is_active", inactive).await;
+        deactivate(&client_at(endpoint), user_id).await;
     }
 
     pub(crate) async fn set_user_attribute(&self, user: &str, name: &str, value: AttributeValue) {
@@ -220,19 +218,43 @@ fn client_at(endpoint: &str) -> Client {
     client_of_engine(&DynamoDb::from_environment(&env).expect("the environment is whole"))
 }
 
+/// Changes a user's record as an admin would: the epoch is raised with it, here and where requests
+/// are admitted.
 async fn set_user_attribute(client: &Client, user: &str, name: &str, value: AttributeValue) {
-    client
+    let one = AttributeValue::N("1".into());
+    let record = client
         .update_item()
         .table_name("IdentityTable")
         .key("pk", AttributeValue::S(format!("USER#{user}")))
         .key("sk", AttributeValue::S("USER".into()))
-        .update_expression("SET #name = :value")
+        .update_expression("SET #name = :value ADD epoch :one")
         .condition_expression("attribute_exists(pk)")
         .expression_attribute_names("#name", name)
-        .expression_attribute_values(":value", value)
+        .expression_attribute_values(":value", value.clone())
+        .expression_attribute_values(":one", one.clone());
+    record.send().await.expect("the user's item is updated");
+    let mut standing = client
+        .update_item()
+        .table_name("AdmissionTable")
+        .key("pk", AttributeValue::S(format!("USER#{user}")))
+        .key("sk", AttributeValue::S("ADMISSION".into()))
+        .condition_expression("attribute_exists(pk)")
+        .expression_attribute_values(":one", one);
+    standing = if name == "is_active" {
+        standing
+            .update_expression("SET active = :value ADD ep :one, v :one")
+            .expression_attribute_values(":value", value)
+    } else {
+        standing.update_expression("ADD ep :one, v :one")
+    };
+    standing
         .send()
         .await
-        .expect("the user's item is updated");
+        .expect("the user's standing is updated");
+}
+
+async fn deactivate(client: &Client, user: &str) {
+    set_user_attribute(client, user, "is_active", AttributeValue::Bool(false)).await;
 }
 
 fn client() -> reqwest::Client {

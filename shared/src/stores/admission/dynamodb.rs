@@ -41,9 +41,9 @@ use crate::stores::{DynamoDb, Item, Standing, StoreError, from_item, number, tex
 const MAX_TRIES: usize = 3;
 /// Subjects whose windows an instance remembers.
 const MAX_VIEWS: u64 = 10_000;
-/// How long the item of a subject that is no user stays after a bucket's first request, at least:
-/// as long as limits per address or e-mail count. A caller's own limit may count for longer.
-const RETENTION: Duration = Duration::from_hours(48);
+/// How long the item of a subject that is no user stays when its longest window has nothing left to
+/// remember: callers' clocks differ, and DynamoDB's sweep is not to come first.
+const RETENTION: Duration = Duration::from_hours(1);
 /// Windows out of use that one request clears away on its way.
 const MAX_CLEARED: usize = 2;
 
@@ -52,7 +52,6 @@ const MAX_CLEARED: usize = 2;
 const THROTTLED: &[&str] = &[
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
-    "TransactionConflictException",
 ];
 
 /// The windows of every subject in the admission table.
@@ -87,6 +86,8 @@ enum Tried {
     Counted(Item),
     /// The condition did not hold; this is the item as it stands.
     NotSo(Item),
+    /// A transaction is changing the item at this moment.
+    InConflict,
 }
 
 impl DynamoDbEngine {
@@ -124,10 +125,10 @@ impl DynamoDbEngine {
         let mut view = self.view_of(ask.subject);
         for _ in 0..MAX_TRIES {
             let plan = Plan::new(ask, &view);
-            let buckets = plan.buckets;
+            let (buckets, cleared) = (plan.buckets, plan.cleared);
             match self.try_update(ask.subject, plan.expression).await? {
                 Tried::Counted(changed) => {
-                    self.remember_counted(ask, &view, &changed);
+                    self.remember_counted(ask, &view, &changed, &cleared);
                     return Ok(Verdict::Admitted(admitted(ask, &buckets, &changed)));
                 }
                 Tried::NotSo(item) => {
@@ -146,6 +147,7 @@ impl DynamoDbEngine {
                     // What others remember meanwhile may be older.
                     view = windows;
                 }
+                Tried::InConflict => {}
             }
         }
         Err(EngineError::Throttled)
@@ -248,7 +250,7 @@ impl DynamoDbEngine {
             let plan = Plan::new(&ask, &view);
             match self.try_update(subject, plan.expression).await? {
                 Tried::Counted(changed) => {
-                    self.remember_counted(&ask, &view, &changed);
+                    self.remember_counted(&ask, &view, &changed, &plan.cleared);
                     return Ok(Lease::Granted {
                         block,
                         total: sum_of(&changed, &check.id).unwrap_or(block),
@@ -265,6 +267,7 @@ impl DynamoDbEngine {
                     }
                     view = windows;
                 }
+                Tried::InConflict => {}
             }
         }
         Err(EngineError::Throttled)
@@ -319,20 +322,13 @@ impl DynamoDbEngine {
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         match expression.apply(request).send().await {
             Ok(answer) => Ok(Tried::Counted(answer.attributes.unwrap_or_default())),
-            Err(SdkError::ServiceError(answer))
-                if matches!(
-                    answer.err(),
-                    UpdateItemError::ConditionalCheckFailedException(_)
-                ) =>
-            {
-                match answer.into_err() {
-                    UpdateItemError::ConditionalCheckFailedException(failed) => {
-                        Ok(Tried::NotSo(failed.item.unwrap_or_default()))
-                    }
-                    _ => Ok(Tried::NotSo(Item::new())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(Tried::NotSo(failed.item.clone().unwrap_or_default()))
                 }
-            }
-            Err(error) => Err(of_sdk("UpdateItem", error)),
+                Some(UpdateItemError::TransactionConflictException(_)) => Ok(Tried::InConflict),
+                _ => Err(of_sdk("UpdateItem", error)),
+            },
         }
     }
 
@@ -348,9 +344,18 @@ impl DynamoDbEngine {
     }
 
     /// Puts what an update changed into the view that it was made from.
-    fn remember_counted(&self, ask: &Ask<'_>, before: &Windows, changed: &Item) {
+    fn remember_counted(
+        &self,
+        ask: &Ask<'_>,
+        before: &Windows,
+        changed: &Item,
+        cleared: &[WindowId],
+    ) {
         let view = self.views.get_with_by_ref(ask.subject, Arc::default);
         let mut view = view.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in cleared {
+            view.remove(id);
+        }
         for check in ask.checks {
             let count = |name: &str| {
                 changed
@@ -381,6 +386,8 @@ impl DynamoDbEngine {
 struct Plan {
     expression: Expression,
     buckets: Vec<i64>,
+    /// The windows that it clears away.
+    cleared: Vec<WindowId>,
 }
 
 impl Plan {
@@ -388,6 +395,7 @@ impl Plan {
         let mut plan = Self {
             expression: Expression::default(),
             buckets: vec![],
+            cleared: vec![],
         };
         if let Some(proof) = ask.proof {
             plan.require_standing(proof);
@@ -403,10 +411,11 @@ impl Plan {
         if has_moved {
             plan.clear_unused(ask, view);
             if !matches!(ask.subject, Subject::User(_)) {
-                let windows = ask.checks.iter().map(|check| check.window.memory());
-                let kept = windows.fold(RETENTION, Duration::max);
+                // One subject that is no user is always asked about with the same windows.
+                let longest = ask.checks.iter().map(|check| check.window.memory()).max();
+                let expiry = ask.now.plus(longest.unwrap_or_default()).plus(RETENTION);
                 let name = plan.expression.name("ttl");
-                let ttl = plan.expression.value(number(ask.now.plus(kept).seconds()));
+                let ttl = plan.expression.value(number(expiry.seconds()));
                 plan.expression.set(format!("{name} = {ttl}"));
             }
         }
@@ -505,6 +514,7 @@ impl Plan {
             let read = it.value(number(counter.newest.0));
             it.require(format!("{} = {read}", names[0]));
             names.into_iter().for_each(|name| it.remove(name));
+            self.cleared.push(id.clone());
         }
     }
 }
@@ -599,5 +609,191 @@ where
         EngineError::Throttled
     } else {
         EngineError::Away(StoreError::from_sdk(operation, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::session::MAX_SESSIONS;
+    use crate::ids::{SessionId, UserId};
+    use crate::limits::policy::{Per, Policy};
+    use crate::limits::{Bucket, Source, Window};
+    use crate::stores::to_item;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_207_380_000);
+    /// DynamoDB's own bounds, for each expression; here the two of an update keep them together.
+    const MAX_EXPRESSION_BYTES: usize = 4_096;
+    const MAX_OPERATORS: usize = 300;
+    /// Keys of a user that can have limits of their own.
+    const KEY_SLOTS: u8 = 5;
+
+    fn check(id: WindowId, window: Window) -> Check {
+        Check {
+            name: "test".into(),
+            id,
+            limit: 9_999_999_999,
+            window,
+            cost: 1_000_000_000,
+            source: Source::Tier,
+            mode: Mode::Enforce,
+        }
+    }
+
+    fn windows_of_tier() -> [(WindowId, Window); 3] {
+        [
+            (WindowId::HOUR, Window::HOUR),
+            (WindowId::DAY, Window::DAY),
+            (WindowId::MONTH, Window::Month),
+        ]
+    }
+
+    fn windows_of_key(slot: u8) -> [(WindowId, Window); 3] {
+        windows_of_tier().map(|(_, window)| (WindowId::of_key(slot, window), window))
+    }
+
+    fn named(name: &str, seconds: u32) -> (WindowId, Window) {
+        (WindowId::named(name, seconds), Window::Sliding { seconds })
+    }
+
+    /// A window that is full of buckets with `count` each, as of some buckets before `NOW`.
+    fn full(window: Window, count: u64, ago: i64) -> Counter {
+        let newest = window.bucket_at(NOW) - ago;
+        let older = (2..window.span()).rev();
+        let older: Vec<Bucket> = older.map(|gap| (newest - gap, count)).collect();
+        Counter {
+            newest: (newest, count),
+            previous: Some((newest - 1, count)),
+            older,
+        }
+    }
+
+    fn operators(text: &str) -> usize {
+        let signs = ["=", "<", "+", " - ", "AND", "attribute_", "contains"];
+        let count = |sign: &&str| text.matches(sign).count();
+        // `<=` is one.
+        signs.iter().map(count).sum::<usize>() - text.matches("<=").count()
+    }
+
+    #[test]
+    fn the_largest_update_of_a_policy_is_one_that_dynamodb_takes() {
+        let classes = [1, 2, 3].map(|index| {
+            let name = format!("the-longest-name-that-a-class-may-have-{index}");
+            named(&name, 2_678_400)
+        });
+        let asked: Vec<Check> = windows_of_tier()
+            .into_iter()
+            .chain(classes)
+            .chain(windows_of_key(4))
+            .map(|(id, window)| check(id, window))
+            .collect();
+        let mut view = Windows::new();
+        for check in &asked {
+            view.insert(check.id.clone(), full(check.window, 7_777_777_777, 1));
+        }
+        for name in ["unused-1", "unused-2", "unused-3"] {
+            let (id, window) = named(name, 60);
+            view.insert(id, full(window, 7, 10_000));
+        }
+        let subject = Subject::User(UserId::new(NOW));
+        let ask = Ask {
+            subject: &subject,
+            proof: Some(Proof {
+                epoch: u64::MAX,
+                session: Some(SessionId::new(NOW)),
+            }),
+            checks: &asked,
+            now: NOW,
+        };
+
+        let plan = Plan::new(&ask, &view);
+
+        let (update, condition) = (plan.expression.update(), plan.expression.condition());
+        assert_eq!(plan.cleared.len(), MAX_CLEARED);
+        // All move on, two of them into a month that begins anew.
+        assert_eq!(update.matches('#').count(), 7 * 7 + 2 * 6 + 2 * 5);
+        let bytes = update.len() + condition.len();
+        assert!(
+            bytes <= MAX_EXPRESSION_BYTES,
+            "{bytes}: {update} {condition}"
+        );
+        let operators = operators(&update) + operators(&condition);
+        assert!(operators <= MAX_OPERATORS, "{operators}");
+    }
+
+    /// By the rules of the Developer Guide, "DynamoDB item sizes and formats".
+    fn size_of(item: &Item) -> usize {
+        let of_value = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => text.len(),
+            AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+            AttributeValue::B(bytes) => bytes.as_ref().len(),
+            AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+            AttributeValue::Bool(_) => 1,
+            other => panic!("{other:?} is in no window"),
+        };
+        let sizes = item
+            .iter()
+            .map(|(name, value)| name.len() + of_value(value));
+        sizes.sum()
+    }
+
+    #[test]
+    fn the_item_of_a_busy_user_stays_below_four_kilobytes() {
+        let user = UserId::new(NOW);
+        let standing = StandingItem {
+            pk: subject_pk(&Subject::User(user)),
+            sk: ADMISSION_SK.to_owned(),
+            v: 1_000,
+            ep: 1_000,
+            active: true,
+            live: (0..MAX_SESSIONS)
+                .map(|_| SessionId::new(NOW).short())
+                .collect(),
+        };
+        let mut item = to_item(standing).unwrap();
+        let policy = Policy::built_in();
+        let premium = policy.tier("premium");
+        let per_user = policy.classes().flat_map(|(_, class)| &class.limits);
+        let per_user = per_user
+            .filter(|limit| limit.per == Per::User)
+            .map(|limit| {
+                (
+                    named(&limit.name, limit.rate.window_seconds),
+                    limit.rate.limit,
+                )
+            });
+        let of_tier = windows_of_tier()
+            .into_iter()
+            .zip([premium.hour, premium.day, premium.month]);
+        let of_tier = of_tier.map(|(window, limit)| (window, limit.unwrap()));
+        // What the keys do is within what their user may.
+        let of_keys = (0..KEY_SLOTS).flat_map(|slot| {
+            let limits = [premium.hour, premium.day, premium.month];
+            let limits = limits.map(|limit| limit.unwrap() / u64::from(KEY_SLOTS));
+            windows_of_key(slot).into_iter().zip(limits)
+        });
+        let mut windows = Windows::new();
+        for ((id, window), limit) in of_tier.chain(per_user).chain(of_keys) {
+            let span = u64::try_from(window.span()).unwrap();
+            windows.insert(id, full(window, limit.div_ceil(span), 0));
+        }
+
+        for (id, counter) in &windows {
+            let (previous, count) = counter.previous.unwrap();
+            let sum = counter.used_in(id.window().unwrap(), counter.newest.0);
+            let attributes = [
+                (attribute::NEWEST, number(counter.newest.0)),
+                (attribute::COUNT, number(counter.newest.1)),
+                (attribute::SUM, number(sum)),
+                (attribute::PREVIOUS_COUNT, number(count)),
+                (attribute::PAST, past(previous, &counter.older)),
+            ];
+            for (name, value) in attributes {
+                item.insert(format!("{}.{name}", id.as_str()), value);
+            }
+        }
+
+        assert_eq!(windows_of(&item), windows);
+        assert!(size_of(&item) <= 4_096, "{}", size_of(&item));
     }
 }

@@ -28,22 +28,27 @@ pub(super) mod attribute {
 /// Every window of a subject.
 pub(super) type Windows = BTreeMap<WindowId, Counter>;
 
-/// What stands before the newest bucket, packed: gaps are small, and most counts take one byte.
+/// What stands before the newest bucket, packed: most counts take one byte.
 #[derive(Serialize, Deserialize)]
 struct Past {
     previous: i64,
-    /// How far before `previous`, and how much; newest first.
-    older: Vec<(u8, u64)>,
+    /// What was counted in each bucket before that, back to the oldest that counts.
+    older: Vec<u64>,
 }
 
 /// Packs the bucket before the newest and what is older (oldest first).
 pub(super) fn past(previous: i64, older: &[Bucket]) -> AttributeValue {
-    let older = older.iter().rev();
+    let gap = |bucket: i64| usize::try_from(previous - 1 - bucket).ok();
+    let oldest = older.first().and_then(|(bucket, _)| gap(*bucket));
+    let mut counts = vec![0; oldest.map_or(0, |oldest| oldest + 1)];
+    for (bucket, count) in older {
+        if let Some(slot) = gap(*bucket).and_then(|gap| counts.get_mut(gap)) {
+            *slot = *count;
+        }
+    }
     let past = Past {
         previous,
-        older: older
-            .filter_map(|(bucket, count)| Some((u8::try_from(previous - bucket).ok()?, *count)))
-            .collect(),
+        older: counts,
     };
     let bytes = postcard::to_allocvec(&past).unwrap_or_default();
     AttributeValue::B(Blob::new(bytes))
@@ -79,13 +84,16 @@ pub(super) fn counter_of(item: &Item, id: &WindowId) -> Option<Counter> {
         });
     };
     let previous_count = get(attribute::PREVIOUS_COUNT).and_then(number_of);
-    let older = past.older.iter().rev();
+    let older = (1..).zip(&past.older);
+    let older = older.filter(|(_, count)| **count > 0);
+    let mut older: Vec<Bucket> = older
+        .map(|(gap, count)| (past.previous - gap, *count))
+        .collect();
+    older.reverse();
     Some(Counter {
         newest,
         previous: Some((past.previous, previous_count?)),
-        older: older
-            .map(|(gap, count)| (past.previous - i64::from(*gap), *count))
-            .collect(),
+        older,
     })
 }
 

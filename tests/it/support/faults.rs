@@ -1,0 +1,117 @@
+//! A proxy in front of a DynamoDB engine that does to requests what DynamoDB does on a bad day: the
+//! embedded engine knows no throttling, no conflicts and no silence.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+
+use super::OwnEngine;
+
+/// What happens to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// It is handed on.
+    None,
+    /// It is throttled if it has this text in it.
+    Throttle(String),
+    /// It is never answered.
+    Silence,
+    /// It fails with a fault of the server's own.
+    Failure,
+    /// This many calls of an operation meet another transaction on their items.
+    Conflicts(&'static str, usize),
+}
+
+/// Hands calls on to an engine, as far as the fault lets them.
+pub(crate) struct FaultProxy {
+    pub(crate) endpoint: String,
+    fault: Arc<Mutex<Fault>>,
+}
+
+#[derive(Clone)]
+struct Forward {
+    to: String,
+    client: reqwest::Client,
+    fault: Arc<Mutex<Fault>>,
+}
+
+impl FaultProxy {
+    pub(crate) async fn start(engine: &OwnEngine) -> Self {
+        let fault = Arc::new(Mutex::new(Fault::None));
+        let forward = Forward {
+            to: engine.endpoint(),
+            client: reqwest::Client::new(),
+            fault: Arc::clone(&fault),
+        };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(hand_on).with_state(forward);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { endpoint, fault }
+    }
+
+    /// What happens from now on.
+    pub(crate) fn set(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    /// What still happens: how many conflicts are left, for example.
+    pub(crate) fn left(&self) -> Fault {
+        self.fault.lock().unwrap().clone()
+    }
+}
+
+async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers
+        .get("x-amz-target")
+        .map(|target| target.as_bytes().to_vec());
+    let operation = String::from_utf8(target.unwrap_or_default()).unwrap();
+    let fault = forward.fault.lock().unwrap().clone();
+    match fault {
+        Fault::None => {}
+        Fault::Throttle(text) => {
+            if String::from_utf8_lossy(&body).contains(&text) {
+                return refusal(400, "ProvisionedThroughputExceededException", "");
+            }
+        }
+        Fault::Silence => std::future::pending().await,
+        Fault::Failure => return refusal(500, "InternalServerError", ""),
+        Fault::Conflicts(on, left) => {
+            if operation.ends_with(on) && left > 0 {
+                *forward.fault.lock().unwrap() = Fault::Conflicts(on, left - 1);
+                return match on {
+                    "TransactWriteItems" => refusal(
+                        400,
+                        "TransactionCanceledException",
+                        r#","CancellationReasons":[{"Code":"TransactionConflict"}]"#,
+                    ),
+                    _ => refusal(400, "TransactionConflictException", ""),
+                };
+            }
+        }
+    }
+    headers.remove("host");
+    let request = forward.client.post(&forward.to).headers(headers).body(body);
+    let response = request.send().await.unwrap();
+    let (status, mut headers) = (response.status(), response.headers().clone());
+    headers.remove("transfer-encoding");
+    (status, headers, response.bytes().await.unwrap()).into_response()
+}
+
+fn refusal(status: u16, code: &str, more: &str) -> Response {
+    let body = format!(
+        r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"a bad day"{more}}}"#
+    );
+    let status = StatusCode::from_u16(status).unwrap();
+    (
+        status,
+        [("content-type", "application/x-amz-json-1.0")],
+        body,
+    )
+        .into_response()
+}
