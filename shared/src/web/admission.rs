@@ -66,7 +66,10 @@ async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Res
         return Ok(());
     }
     let presented = presented(app, request.headers()).await?;
-    let admitted = admission.admit(presented, ip, route.class).await;
+    let admitted = match route.access {
+        Access::Uncounted(_) => admission.admit_uncounted(presented, ip).await,
+        _ => admission.admit(presented, ip, route.class).await,
+    };
     let (caller, report) = admitted.map_err(|denied| problem_of(denied, admission.now()))?;
     notes::limits(report);
     if let Some(identified) = request.extensions().get::<Identified>() {
@@ -117,7 +120,7 @@ fn permit(caller: &Caller, access: Access) -> Result<(), Problem> {
         Access::Open => Ok(()),
         Access::Session if caller.session().is_some() => Ok(()),
         Access::Session => Err(session_required()),
-        Access::Scoped(scope) => require(caller, scope),
+        Access::Scoped(scope) | Access::Uncounted(scope) => require(caller, scope),
     }
 }
 
