@@ -14,6 +14,7 @@ mod conventions;
 mod denials;
 mod deployed;
 mod lambda;
+mod limits_on_the_wire;
 mod local;
 mod openapi;
 mod outage;

@@ -3,11 +3,13 @@
 mod account;
 mod answer;
 mod engine;
+mod redis;
 mod stack;
 
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
 pub(crate) use engine::{CountingProxy, OwnEngine};
+pub(crate) use redis::RedisServer;
 pub(crate) use stack::{TestStack, signing_keys};
 
 /// The repository's root.
