@@ -50,7 +50,9 @@ pub async fn admit<A: Admits>(State(app): State<A>, mut request: Request, next: 
     })
     .await;
     let (limits, degraded) = noted.taken();
-    let now = app.admission().now();
+    // Retry-After and the headers are to agree to the second.
+    let now = noted.refused_at();
+    let now = now.unwrap_or_else(|| app.admission().now());
     rate_limit_headers::add(response.headers_mut(), &limits, degraded, now);
     response
 }
@@ -193,8 +195,8 @@ fn limited(report: LimitReport, now: Timestamp) -> Problem {
     };
     let retry_after = report
         .retry_at()
-        .map(|at| rate_limit_headers::whole_seconds(at.since(now)).max(1));
-    notes::limits(report);
+        .map(|at| rate_limit_headers::seconds_to_wait(at, now));
+    notes::refusal(report, now);
     Problem {
         retry_after,
         violated_policies: violated,
