@@ -223,9 +223,7 @@ async fn a_caller_without_limits_is_told_none() {
         let stack = &limited.stack;
         let ada = stack.register("ada@example.com").await;
         let enterprise = AttributeValue::S("enterprise".into());
-        stack
-            .set_user_attribute(&ada.id, "tier", enterprise)
-            .await;
+        stack.set_user_attribute(&ada.id, "tier", enterprise).await;
         let ada = stack.login("ada@example.com").await;
 
         let answer = me(stack, &ada).await;
@@ -507,9 +505,8 @@ async fn a_limit_has_one_name_in_policy_headers_and_refusals() {
     });
     let mut in_policy: BTreeSet<String> = of_classes.into_iter().flatten().collect();
     in_policy.extend(["hour", "day", "month"].map(str::to_owned));
-    let one_of = |table: &str, rest: &str| {
-        format!("[tiers.anonymous]\n[tiers.free]\n{table}\n{rest}")
-    };
+    let one_of =
+        |table: &str, rest: &str| format!("[tiers.anonymous]\n[tiers.free]\n{table}\n{rest}");
     let auth = |limits: &str| one_of("", &format!("[classes.auth]\nlimits = [{limits}]\n"));
     let per_ip = r#"{ rate = "9/minute", per = "ip" }"#;
     let cases = [
