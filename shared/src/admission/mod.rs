@@ -710,11 +710,15 @@ impl Admission {
         let policy = self.policy().await;
         let checks = plan::of_anonymous(&policy);
         let subject = plan::subject_of_ip(ip);
-        if let Some(report) = self.0.refusals.of(&subject, &checks, self.now()) {
+        let now = self.now();
+        if let Some(report) = self.0.refusals.of(&subject, &checks, now) {
             return Ok(Some(Denied::Limited(report.as_ref().clone())));
         }
         match self.look_at(&subject, &checks).await {
-            Ok(report) if report.is_refused() => Ok(Some(Denied::Limited(report))),
+            Ok(report) if report.is_refused() => {
+                self.0.refusals.remember(&subject, &checks, &report, now);
+                Ok(Some(Denied::Limited(report)))
+            }
             Ok(_) | Err(EngineError::Away(_)) => Ok(None),
             Err(EngineError::Throttled) => Ok(Some(Denied::Throttled)),
         }
