@@ -15,6 +15,7 @@ mod denials;
 mod deployed;
 mod lambda;
 mod limits;
+mod limits_on_the_wire;
 mod local;
 mod openapi;
 mod outage;

@@ -33,6 +33,7 @@ pub enum OpenApiError {
 pub fn document() -> Result<Value, OpenApiError> {
     let mut document = base();
     document.merge(turnpike_auth::openapi());
+    document.merge(turnpike_users::openapi());
     document.merge(turnpike_system::openapi());
     let mut document = serde_json::to_value(document)?;
     describe_tags(&mut document);
@@ -181,7 +182,7 @@ fn general_problems(operation: &Value, access: Option<Access>) -> BTreeSet<&'sta
         match access {
             Access::Open => {}
             Access::Session => codes.push(ProblemCode::SessionRequired),
-            Access::Scoped(_) => codes.extend([
+            Access::Scoped(_) | Access::Uncounted(_) => codes.extend([
                 ProblemCode::MissingScope,
                 ProblemCode::EmailNotVerified,
                 ProblemCode::IpNotAllowed,

@@ -74,6 +74,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function users cannot start")]
+    Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
     Store(#[from] StoreError),
 }
@@ -167,8 +169,6 @@ impl Stack {
             budgets,
             policy,
         };
-        let mut template = template;
-        template.routes.retain(|r| r.function != "UsersFunction"); // HACK
         let functions = functions(&env, admission, hasher).await?;
         let gateway =
             Gateway::new(template.routes, functions, local).map_err(StartError::Engine)?;
@@ -264,11 +264,13 @@ async fn functions(
         clock: admission.clock.clone(),
     };
     let system = turnpike_system::App::new(env, parts)?;
+    let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HashMap::from([
         ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
         ("SystemFunction".to_owned(), turnpike_system::router(system)),
+        ("UsersFunction".to_owned(), turnpike_users::router(users)),
     ]))
 }
 

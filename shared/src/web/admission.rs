@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::Method;
 use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -37,9 +38,7 @@ pub trait Admits: Clone + Send + Sync + 'static {
 
 /// Stands in front of the routes: a request that is not let in never reaches its handler.
 pub async fn admit<A: Admits>(State(app): State<A>, mut request: Request, next: Next) -> Response {
-    let template = request.extensions().get::<MatchedPath>();
-    let route = template.and_then(|path| route_of(request.method().as_str(), path.as_str()));
-    let Some(route) = route else {
+    let Some(route) = route_taken(&request) else {
         return next.run(request).await;
     };
     let noted = RequestNotes::default();
@@ -51,9 +50,22 @@ pub async fn admit<A: Admits>(State(app): State<A>, mut request: Request, next: 
     })
     .await;
     let (limits, degraded) = noted.taken();
-    let now = app.admission().now();
+    // Retry-After and the headers are to agree to the second.
+    let now = noted.refused_at();
+    let now = now.unwrap_or_else(|| app.admission().now());
     rate_limit_headers::add(response.headers_mut(), &limits, degraded, now);
     response
+}
+
+/// The route that a request takes. A `HEAD` is answered by the `GET` of its path (RFC 9110, section
+/// 9.3.2), so it is let in as one.
+fn route_taken(request: &Request) -> Option<&'static Route> {
+    let template = request.extensions().get::<MatchedPath>()?;
+    let method = match request.method() {
+        &Method::HEAD => &Method::GET,
+        method => method,
+    };
+    route_of(method.as_str(), template.as_str())
 }
 
 async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Result<(), Problem> {
@@ -66,7 +78,10 @@ async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Res
         return Ok(());
     }
     let presented = presented(app, request.headers()).await?;
-    let admitted = admission.admit(presented, ip, route.class).await;
+    let admitted = match route.access {
+        Access::Uncounted(_) => admission.admit_uncounted(presented, ip).await,
+        _ => admission.admit(presented, ip, route.class).await,
+    };
     let (caller, report) = admitted.map_err(|denied| problem_of(denied, admission.now()))?;
     notes::limits(report);
     if let Some(identified) = request.extensions().get::<Identified>() {
@@ -117,7 +132,7 @@ fn permit(caller: &Caller, access: Access) -> Result<(), Problem> {
         Access::Open => Ok(()),
         Access::Session if caller.session().is_some() => Ok(()),
         Access::Session => Err(session_required()),
-        Access::Scoped(scope) => require(caller, scope),
+        Access::Scoped(scope) | Access::Uncounted(scope) => require(caller, scope),
     }
 }
 
@@ -183,8 +198,8 @@ fn limited(report: LimitReport, now: Timestamp) -> Problem {
     };
     let retry_after = report
         .retry_at()
-        .map(|at| rate_limit_headers::whole_seconds(at.since(now)).max(1));
-    notes::limits(report);
+        .map(|at| rate_limit_headers::seconds_to_wait(at, now));
+    notes::refusal(report, now);
     Problem {
         retry_after,
         violated_policies: violated,

@@ -18,6 +18,7 @@ fn user() -> User {
         created_at: T,
         updated_at: T,
         quota_override: None,
+        keys_revoked: None,
         epoch: 4,
     }
 }

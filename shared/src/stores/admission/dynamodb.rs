@@ -132,14 +132,15 @@ impl DynamoDbEngine {
                     return Ok(Verdict::Admitted(admitted(ask, &buckets, &changed)));
                 }
                 Tried::NotSo(item) => {
+                    let windows = windows_of(&item);
+                    self.remember(ask.subject, windows.clone());
                     if let Some(proof) = ask.proof
                         && let Some(verdict) = objection(&item, proof)
                     {
+                        // Who asks again with what is current finds the windows known.
                         return Ok(verdict);
                     }
-                    let windows = windows_of(&item);
                     let readings = readings(ask, &windows);
-                    self.remember(ask.subject, windows.clone());
                     let is_refused = |(check, reading)| Check::refuses(check, reading);
                     if ask.checks.iter().zip(&readings).any(is_refused) {
                         return Ok(Verdict::Refused(readings));
