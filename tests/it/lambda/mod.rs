@@ -4,6 +4,7 @@ mod emulator;
 mod events;
 mod flow;
 mod gateway_samples;
+mod keys;
 mod limits;
 mod secrets;
 mod valkey;
