@@ -50,6 +50,7 @@ impl Member {
             created_at: now,
             updated_at: now,
             quota_override: None,
+            keys_revoked: None,
             epoch: 7,
         };
         let session = Session::begin(user.id, &SessionOrigin::default(), now);

@@ -121,6 +121,10 @@ impl TestStack {
         self.call(reqwest::Method::DELETE, path)
     }
 
+    pub(crate) fn patch(&self, path: &str) -> Call {
+        self.call(reqwest::Method::PATCH, path)
+    }
+
     pub(crate) fn call(&self, method: reqwest::Method, path: &str) -> Call {
         Call::new(self.client.request(method, format!("{}{path}", self.base)))
     }
@@ -202,6 +206,17 @@ impl TestStack {
     /// Deactivates a user in an engine of the test's own.
     pub(crate) async fn deactivate_at(&self, endpoint: &str, user_id: &str) {
         deactivate(&client_at(endpoint), user_id).await;
+    }
+
+    /// As [`Self::set_user_attribute`], in an engine of the test's own.
+    pub(crate) async fn set_user_attribute_at(
+        &self,
+        endpoint: &str,
+        user: &str,
+        name: &str,
+        value: AttributeValue,
+    ) {
+        set_user_attribute(&client_at(endpoint), user, name, value).await;
     }
 
     pub(crate) async fn set_user_attribute(&self, user: &str, name: &str, value: AttributeValue) {
