@@ -17,6 +17,7 @@ mod keys;
 mod lambda;
 mod limits;
 mod limits_check;
+mod limits_on_the_wire;
 mod local;
 mod openapi;
 mod outage;

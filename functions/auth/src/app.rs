@@ -74,7 +74,7 @@ impl App {
             admission,
             hasher: PasswordHasher::new(),
         };
-        Self::new(env, parts).await
+        Box::pin(Self::new(env, parts)).await
     }
 
     /// Builds the function from `parts`, and the rest from the environment.

@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use turnpike_shared::admission::{AdmissionParts, Budgets};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
-use turnpike_shared::config::{self, ConfigError, Environment, MailTransport, StageConfig, Tables};
-use turnpike_shared::stores::{AccountStore, DynamoDb, Probe, StoreError, https_client};
+use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
+use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError, https_client};
 use turnpike_system::DetailsAccess;
 
 use crate::admin::{self, FirstAdmin};
@@ -258,11 +258,12 @@ async fn functions(
     admission: AdmissionParts,
     hasher: PasswordHasher,
 ) -> Result<HashMap<String, Router>, StartError> {
-    let stage = StageConfig::read(env)?;
-    let probe = Probe::new(&admission.dynamodb, config::identity_table(env)?);
-    let mail = MailTransport::read(env, stage.stage)?;
-    let details = DetailsAccess::Everybody;
-    let system = turnpike_system::App::new(stage, probe, mail, details, admission.clock.clone());
+    let parts = turnpike_system::Parts {
+        dynamodb: admission.dynamodb.clone(),
+        details: DetailsAccess::Everybody,
+        clock: admission.clock.clone(),
+    };
+    let system = turnpike_system::App::new(env, parts)?;
     let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;

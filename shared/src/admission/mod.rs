@@ -381,7 +381,7 @@ impl Admission {
     /// Takes back what was held.
     pub async fn give_back(&self, held: Held) {
         for (subject, check, reading) in held.0 {
-            self.0.ladder.refund(&subject, &[(check, reading)]).await;
+            Box::pin(self.0.ladder.refund(&subject, &[(check, reading)])).await;
         }
     }
 
@@ -431,7 +431,7 @@ impl Admission {
         if checks.is_empty() {
             return Ok(LimitReport::default());
         }
-        let readings = self.0.ladder.look(subject, checks, self.now()).await?;
+        let readings = Box::pin(self.0.ladder.look(subject, checks, self.now())).await?;
         Ok(LimitReport::new(checks, &readings, false))
     }
 
@@ -538,16 +538,16 @@ impl Admission {
         change: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let Some(valkey) = self.0.ladder.valkey() else {
-            return change.await;
+            return Box::pin(change).await;
         };
         let subject = Subject::User(user);
-        if let Err(error) = valkey.forget(&subject).await {
+        if let Err(error) = Box::pin(valkey.forget(&subject)).await {
             tracing::debug!(cause = %error, "Valkey could not be told ahead of a change");
         }
-        let changed = change.await;
-        let mut told = valkey.forget(&subject).await;
+        let changed = Box::pin(change).await;
+        let mut told = Box::pin(valkey.forget(&subject)).await;
         if told.is_err() {
-            told = valkey.forget(&subject).await;
+            told = Box::pin(valkey.forget(&subject)).await;
         }
         if let Err(error) = told {
             notes::degraded(Degraded {
@@ -555,7 +555,7 @@ impl Admission {
                 ..Degraded::default()
             });
             tracing::warn!(cause = %error, user = %user, "Valkey could not be told of a change");
-            if let Err(error) = valkey.forget_later(&subject, self.now()).await {
+            if let Err(error) = Box::pin(valkey.forget_later(&subject, self.now())).await {
                 tracing::error!(cause = %error, user = %user, "no word could be left of a change");
             }
         }
@@ -612,17 +612,17 @@ impl Admission {
         let digest = key.digest();
         let known = self.0.directory.known_key(digest);
         // That a key is revoked or has expired stays so; that its owner is inactive may not.
-        let mut holder = match known.filter(|known| known.owner.is_active) {
-            Some(holder) => holder,
-            None => {
-                // Who has used up what an address may try is not even looked up.
-                if let Some(denied) = self.is_address_spent(ip).await? {
-                    return Err(denied);
-                }
-                match self.0.directory.read_key(digest).await? {
-                    Some(holder) => holder,
-                    None => return Err(self.count_bad_credential(ip).await),
-                }
+        let known = known.filter(|known| known.owner.is_active);
+        let mut holder = if let Some(holder) = known {
+            holder
+        } else {
+            // Who has used up what an address may try is not even looked up.
+            if let Some(denied) = self.is_address_spent(ip).await? {
+                return Err(denied);
+            }
+            match self.0.directory.read_key(digest).await? {
+                Some(holder) => holder,
+                None => return Err(self.count_bad_credential(ip).await),
             }
         };
         for _ in 0..=MAX_REREADS {
@@ -710,11 +710,15 @@ impl Admission {
         let policy = self.policy().await;
         let checks = plan::of_anonymous(&policy);
         let subject = plan::subject_of_ip(ip);
-        if let Some(report) = self.0.refusals.of(&subject, &checks, self.now()) {
+        let now = self.now();
+        if let Some(report) = self.0.refusals.of(&subject, &checks, now) {
             return Ok(Some(Denied::Limited(report.as_ref().clone())));
         }
         match self.look_at(&subject, &checks).await {
-            Ok(report) if report.is_refused() => Ok(Some(Denied::Limited(report))),
+            Ok(report) if report.is_refused() => {
+                self.0.refusals.remember(&subject, &checks, &report, now);
+                Ok(Some(Denied::Limited(report)))
+            }
             Ok(_) | Err(EngineError::Away(_)) => Ok(None),
             Err(EngineError::Throttled) => Ok(Some(Denied::Throttled)),
         }
@@ -742,7 +746,7 @@ impl Admission {
             checks,
             now,
         };
-        let outcome = self.0.ladder.decide(&ask, on_outage).await;
+        let outcome = Box::pin(self.0.ladder.decide(&ask, on_outage)).await;
         notes::degraded(self.0.ladder.degraded());
         let credential = match (subject, proof) {
             (Subject::User(user), Some(proof)) => Some((*user, proof.session, key)),

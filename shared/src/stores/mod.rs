@@ -44,7 +44,7 @@ pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
-pub use valkey::{LinkState, ValkeyAddress, ValkeyLink};
+pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};
 use tables::{PK, SK};

@@ -117,7 +117,7 @@ pub(super) fn assignments(assigned: Vec<Assignment>) -> Assignments {
     for (index, (name, value)) in assigned.into_iter().enumerate() {
         parts.names.push((format!("#{index}"), name.to_owned()));
         if let Some(value) = value {
-            parts.set.push_str(&format!(", #{index} = :{index}"));
+            parts.set += &format!(", #{index} = :{index}");
             parts.values.push((format!(":{index}"), value));
         } else {
             let clause = if parts.remove.is_empty() {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use turnpike_local::{Engine, Options, Stack, signing_keys_document};
 use turnpike_shared::admission::Budgets;
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
-use turnpike_shared::clock::Clock;
+use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::Environment;
 use turnpike_shared::stores::{DynamoDb, client_of_engine};
 
@@ -103,6 +103,11 @@ impl TestStack {
     pub(crate) fn pass(&self, time: Duration) {
         let millis = i64::try_from(time.as_millis()).expect("a test's time is short");
         self.clock_shift.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// The stack's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        Clock::shifted(Arc::clone(&self.clock_shift)).now()
     }
 
     pub(crate) fn get(&self, path: &str) -> Call {
@@ -208,7 +213,11 @@ impl TestStack {
         deactivate(&client_at(endpoint), user_id).await;
     }
 
-    /// As [`Self::set_user_attribute`], in an engine of the test's own.
+    pub(crate) async fn set_user_attribute(&self, user: &str, name: &str, value: AttributeValue) {
+        set_user_attribute(&self.dynamodb().await, user, name, value).await;
+    }
+
+    /// Changes a user in an engine of the test's own.
     pub(crate) async fn set_user_attribute_at(
         &self,
         endpoint: &str,
@@ -217,10 +226,6 @@ impl TestStack {
         value: AttributeValue,
     ) {
         set_user_attribute(&client_at(endpoint), user, name, value).await;
-    }
-
-    pub(crate) async fn set_user_attribute(&self, user: &str, name: &str, value: AttributeValue) {
-        set_user_attribute(&self.dynamodb().await, user, name, value).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::TestStack;
@@ -122,4 +123,18 @@ async fn a_key_needs_the_scope_of_what_it_does() {
     rename(&reading.secret)
         .await
         .assert_problem(403, "missing-scope");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_requests_of_all_are_let_in_though_they_come_at_once() {
+    let stack = TestStack::start().await;
+    let ada = stack.register("ada@example.com").await;
+    let show = || stack.get(PATH).bearer(&ada.access_token).send();
+
+    let answers = join_all((0..10).map(|_| show())).await;
+
+    // The function has yet to read the keys that tokens are verified with.
+    for answer in answers {
+        assert_ne!(answer.status, 401, "{}", answer.text);
+    }
 }

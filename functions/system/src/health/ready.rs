@@ -26,9 +26,9 @@ pub(crate) struct Readiness {
     extensions(("x-problems" = json!(["not-ready"]))),
 )]
 pub(crate) async fn show(State(app): State<App>) -> Result<Json<Readiness>, Problem> {
-    match app.dynamodb.outcome().await.error {
-        None => Ok(Json(Readiness { status: "ready" })),
-        Some(_) => Err(not_ready()),
+    match app.dynamodb.outcome().await.is_up {
+        true => Ok(Json(Readiness { status: "ready" })),
+        false => Err(not_ready()),
     }
 }
 
