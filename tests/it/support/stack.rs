@@ -126,6 +126,10 @@ impl TestStack {
         self.call(reqwest::Method::DELETE, path)
     }
 
+    pub(crate) fn patch(&self, path: &str) -> Call {
+        self.call(reqwest::Method::PATCH, path)
+    }
+
     pub(crate) fn call(&self, method: reqwest::Method, path: &str) -> Call {
         Call::new(self.client.request(method, format!("{}{path}", self.base)))
     }
