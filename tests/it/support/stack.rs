@@ -86,9 +86,8 @@ impl TestStack {
             clock: Clock::shifted(Arc::clone(&clock_shift)),
             hasher: hasher.clone(),
         };
-        let stack = Stack::start(adjust(options))
-            .await
-            .expect("the stack starts");
+        let started = Box::pin(Stack::start(adjust(options)));
+        let stack = started.await.expect("the stack starts");
         Self {
             base: stack.base.clone(),
             hasher,
