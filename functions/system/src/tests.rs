@@ -364,9 +364,10 @@ async fn a_serverless_cache_is_what_elasticache_says_of_it() {
         let report = stand.get_with_token("/health", TOKEN).await.json();
         let to_others = stand.get("/health").await;
 
-        let (service, overall) = match kind.is_null() {
-            true => ("up", "healthy"),
-            false => ("down", "degraded"),
+        let (service, overall) = if kind.is_null() {
+            ("up", "healthy")
+        } else {
+            ("down", "degraded")
         };
         assert_eq!(report["status"], overall, "{body}");
         let valkey = json!({"status": service, "latency_ms": null});

@@ -224,12 +224,13 @@ impl Services {
 
 impl ServiceHealth {
     fn probed<A>(outcome: &Outcome<A>) -> Self {
-        match outcome.is_up {
-            true => Self {
+        if outcome.is_up {
+            Self {
                 status: ServiceStatus::Up,
                 latency_ms: Some(milliseconds(outcome.latency)),
-            },
-            false => Self::unprobed(ServiceStatus::Down),
+            }
+        } else {
+            Self::unprobed(ServiceStatus::Down)
         }
     }
 

@@ -26,9 +26,10 @@ pub(crate) struct Readiness {
     extensions(("x-problems" = json!(["not-ready"]))),
 )]
 pub(crate) async fn show(State(app): State<App>) -> Result<Json<Readiness>, Problem> {
-    match app.dynamodb.outcome().await.is_up {
-        true => Ok(Json(Readiness { status: "ready" })),
-        false => Err(not_ready()),
+    if app.dynamodb.outcome().await.is_up {
+        Ok(Json(Readiness { status: "ready" }))
+    } else {
+        Err(not_ready())
     }
 }
 

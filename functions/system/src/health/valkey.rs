@@ -147,19 +147,19 @@ async fn look_up(name: &str, directory: &CacheDirectory) -> ValkeyAnswer {
     };
     ValkeyAnswer {
         error,
-        cache: Some(CacheDetails::new(name, found)),
+        cache: Some(CacheDetails::new(name, found.as_ref())),
     }
 }
 
 impl CacheDetails {
-    fn new(name: &str, found: Option<CacheDescription>) -> Self {
+    fn new(name: &str, found: Option<&CacheDescription>) -> Self {
         let told = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let endpoint = found.as_ref().and_then(|found| found.endpoint.as_ref());
+        let endpoint = found.and_then(|found| found.endpoint.as_ref());
         Self {
             name: name.to_owned(),
-            status: found.as_ref().and_then(|found| told(&found.status)),
+            status: found.and_then(|found| told(&found.status)),
             endpoint: endpoint.map(|at| format!("{}:{}", at.host, at.port)),
-            engine_version: found.as_ref().and_then(|found| told(&found.engine_version)),
+            engine_version: found.and_then(|found| told(&found.engine_version)),
         }
     }
 }
