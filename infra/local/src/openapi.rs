@@ -101,6 +101,8 @@ fn describe_tags(document: &mut Value) {
     let described = document["tags"].as_array().cloned().unwrap_or_default();
     let mut tags = vec![
         json!({"name": "Accounts", "description": "Registration, sign-in, sessions and passwords."}),
+        json!({"name": "API keys", "description": "Keys for programs, and whether one is good."}),
+        json!({"name": "Limits", "description": "What may be done how often, and what is left."}),
         json!({"name": "Discovery", "description": "What other programs look for (RFC 8615)."}),
     ];
     tags.extend(described);

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
-use axum::http::Method;
 use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -57,15 +56,9 @@ pub async fn admit<A: Admits>(State(app): State<A>, mut request: Request, next: 
     response
 }
 
-/// The route that a request takes. A `HEAD` is answered by the `GET` of its path (RFC 9110, section
-/// 9.3.2), so it is let in as one.
 fn route_taken(request: &Request) -> Option<&'static Route> {
     let template = request.extensions().get::<MatchedPath>()?;
-    let method = match request.method() {
-        &Method::HEAD => &Method::GET,
-        method => method,
-    };
-    route_of(method.as_str(), template.as_str())
+    route_of(request.method().as_str(), template.as_str())
 }
 
 async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Result<(), Problem> {

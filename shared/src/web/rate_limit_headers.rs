@@ -70,9 +70,12 @@ fn policy_of(state: &LimitState) -> Parameters {
 }
 
 fn state_of(state: &LimitState, now: Timestamp) -> Parameters {
-    let seconds = |at: Timestamp| match state.refused {
-        true => seconds_to_wait(at, now),
-        false => whole_seconds(at.since(now)),
+    let seconds = |at: Timestamp| {
+        if state.refused {
+            seconds_to_wait(at, now)
+        } else {
+            whole_seconds(at.since(now))
+        }
     };
     let remaining = (key_ref("r"), state.remaining());
     let reset = state.reset_at;

@@ -141,6 +141,9 @@ async fn an_instance_that_knows_neither_the_window_nor_the_tier_takes_three_call
     assert_eq!(calls, 3);
 }
 
+/// Makes the same request again and again.
+type Make<'a> = Box<dyn Fn() -> Call + 'a>;
+
 #[tokio::test]
 async fn what_was_refused_less_than_a_second_ago_is_refused_without_a_call() {
     let counted = Counted::with_policy(
@@ -162,7 +165,6 @@ async fn what_was_refused_less_than_a_second_ago_is_refused_without_a_call() {
     let stack = &counted.stack;
     let ada = stack.register("ada@example.com").await;
     let key = key_that_nobody_has();
-    type Make<'a> = Box<dyn Fn() -> Call + 'a>;
     let junk = json!({"refresh_token": "junk"});
     let wrong = json!({"email": ada.email, "password": WRONG});
     // What is sent; how many calls a refusal by a store takes, and one from memory.

@@ -312,7 +312,7 @@ async fn a_change_that_valkey_was_not_told_of_holds_within_a_minute() {
 
     let tier = AttributeValue::S("pro".into());
     instances.change_in_tables(&ada, "tier", tier).await;
-    instances.pass(Duration::from_secs(60));
+    instances.pass(Duration::from_mins(1));
 
     for (name, stack) in instances.both() {
         let answer = me(stack, &ada.access_token).await;

@@ -86,9 +86,8 @@ impl TestStack {
             clock: Clock::shifted(Arc::clone(&clock_shift)),
             hasher: hasher.clone(),
         };
-        let stack = Stack::start(adjust(options))
-            .await
-            .expect("the stack starts");
+        let started = Box::pin(Stack::start(adjust(options)));
+        let stack = started.await.expect("the stack starts");
         Self {
             base: stack.base.clone(),
             hasher,
@@ -124,6 +123,10 @@ impl TestStack {
 
     pub(crate) fn delete(&self, path: &str) -> Call {
         self.call(reqwest::Method::DELETE, path)
+    }
+
+    pub(crate) fn patch(&self, path: &str) -> Call {
+        self.call(reqwest::Method::PATCH, path)
     }
 
     pub(crate) fn call(&self, method: reqwest::Method, path: &str) -> Call {

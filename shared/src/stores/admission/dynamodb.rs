@@ -651,7 +651,7 @@ mod tests {
         ]
     }
 
-    fn windows_of_key(slot: u8) -> [(WindowId, Window); 3] {
+    fn windows_of_key(slot: u64) -> [(WindowId, Window); 3] {
         windows_of_tier().map(|(_, window)| (WindowId::of_key(slot, window), window))
     }
 
