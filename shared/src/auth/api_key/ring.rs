@@ -271,8 +271,8 @@ impl KeyRing {
 
     /// The slots that live keys have once `changes` are made.
     pub fn slots_after(&self, changes: &KeyChanges, now: Timestamp) -> BTreeSet<LimitSlot> {
-        let changed = |key: &ApiKeyRecord| changes.changed.iter().find(|new| new.id == key.id);
-        let keys = self.keys.iter().map(|key| changed(key).unwrap_or(key));
+        let as_changed = |key: &ApiKeyRecord| changes.changed.iter().find(|new| new.id == key.id);
+        let keys = self.keys.iter().map(|key| as_changed(key).unwrap_or(key));
         slots(keys.chain(&changes.made), now)
     }
 
@@ -516,16 +516,16 @@ mod tests {
     fn slots_of_keys_that_are_not_live_are_free_and_two_keys_may_share_one() {
         let mut keys: Vec<ApiKeyRecord> = (1..=5).map(limited).collect();
         keys.push(limited(5));
-        let make = |keys: &[ApiKeyRecord]| {
+        let try_one = |keys: &[ApiKeyRecord]| {
             let ring = KeyRing::new(&owner(), keys.to_vec());
             ring.make(&new(), &draft(LIMITED), session(), T)
         };
 
-        assert_eq!(make(&keys).unwrap_err(), KeyRefused::TooManyWithLimits);
+        assert_eq!(try_one(&keys).unwrap_err(), KeyRefused::TooManyWithLimits);
         keys[4].revoked_at = Some(T);
-        assert_eq!(make(&keys).unwrap_err(), KeyRefused::TooManyWithLimits);
+        assert_eq!(try_one(&keys).unwrap_err(), KeyRefused::TooManyWithLimits);
         keys[5].expires_at = Some(T);
-        let made = make(&keys).unwrap();
+        let made = try_one(&keys).unwrap();
         let slots = KeyRing::new(&owner(), keys).slots_after(&made, T);
         let slots: Vec<u64> = slots.into_iter().map(LimitSlot::number).collect();
         assert_eq!(slots, [1, 2, 3, 4, 42]);
