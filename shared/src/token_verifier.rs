@@ -28,12 +28,20 @@ struct Inner {
     profile: TokenProfile,
     clock: Clock,
     loaded: Mutex<Loaded>,
+    /// Held by whoever reads, so that the others wait for what it brings.
+    reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Loaded {
     keys: Option<Arc<KeySet>>,
     read_at: Option<Timestamp>,
+}
+
+/// A set of keys, if any was ever read.
+enum AtHand {
+    Current(Option<Arc<KeySet>>),
+    Due(Option<Arc<KeySet>>),
 }
 
 impl TokenVerifier {
@@ -43,6 +51,7 @@ impl TokenVerifier {
             profile: TokenProfile::new(issuer),
             clock,
             loaded: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -60,41 +69,46 @@ impl TokenVerifier {
 
     /// The set, read anew if that is due or the key is not in it.
     async fn keys_with(&self, kid: &str) -> Result<Option<Arc<KeySet>>, StoreError> {
-        let now = self.0.clock.now();
-        let (keys, is_due) = {
-            let mut loaded = self.lock();
-            let age = loaded.read_at.map(|at| now.since(at));
-            let has_it = loaded.keys.as_ref().is_some_and(|keys| keys.has(kid));
-            let patience = if has_it { REREAD_AFTER } else { RETRY_AFTER };
-            let is_due = age.is_none_or(|age| age >= patience);
-            if is_due {
-                loaded.read_at = Some(now);
-            }
-            (loaded.keys.clone(), is_due)
-        };
-        if !is_due {
+        if let AtHand::Current(keys) = self.at_hand(kid) {
             return Ok(keys);
         }
+        let _reading = self.0.reading.lock().await;
+        let old = match self.at_hand(kid) {
+            AtHand::Current(keys) => return Ok(keys),
+            AtHand::Due(old) => old,
+        };
         match self.read().await {
             Ok(read) => {
                 let mut loaded = self.lock();
+                loaded.read_at = Some(self.0.clock.now());
                 if let Some(read) = read {
                     loaded.keys = Some(Arc::new(read));
                 }
                 Ok(loaded.keys.clone())
             }
             // What is at hand still verifies what it can.
-            Err(error) if keys.is_some() => {
+            Err(error) if old.is_some() => {
+                self.lock().read_at = Some(self.0.clock.now());
                 tracing::warn!(
                     cause = chain(&error),
                     "the public keys could not be read anew"
                 );
-                Ok(keys)
+                Ok(old)
             }
-            Err(error) => {
-                self.lock().read_at = None;
-                Err(error)
-            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was read last, and whether it is time to read again.
+    fn at_hand(&self, kid: &str) -> AtHand {
+        let loaded = self.lock();
+        let age = loaded.read_at.map(|at| self.0.clock.now().since(at));
+        let has_it = loaded.keys.as_ref().is_some_and(|keys| keys.has(kid));
+        let patience = if has_it { REREAD_AFTER } else { RETRY_AFTER };
+        if age.is_none_or(|age| age >= patience) {
+            AtHand::Due(loaded.keys.clone())
+        } else {
+            AtHand::Current(loaded.keys.clone())
         }
     }
 

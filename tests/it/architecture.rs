@@ -37,7 +37,8 @@ fn all_sources() -> Vec<(PathBuf, String)> {
 fn the_domain_knows_neither_aws_nor_http() {
     let foreign =
         Regex::new(r"\b(aws_sdk_\w+|aws_config|redis|axum|lambda_http|lambda_runtime)::").unwrap();
-    let domain = ["auth", "errors", "mail"].map(|module| sources(&format!("shared/src/{module}")));
+    let domain =
+        ["auth", "errors", "limits", "mail"].map(|module| sources(&format!("shared/src/{module}")));
 
     for (path, text) in domain.into_iter().flatten() {
         assert!(
@@ -105,7 +106,7 @@ async fn every_problem_code_is_emitted_somewhere_and_has_a_page() {
         .collect();
 
     for code in ProblemCode::ALL {
-        let use_of_it = Regex::new(&format!(r"ProblemCode::{}\b", code.variant())).unwrap();
+        let use_of_it = Regex::new(&format!(r"\b{}\b", code.variant())).unwrap();
         assert!(
             use_of_it.is_match(&emitting),
             "nothing emits {}",

@@ -74,7 +74,7 @@ impl App {
             admission,
             hasher: PasswordHasher::new(),
         };
-        Self::new(env, parts).await
+        Box::pin(Self::new(env, parts)).await
     }
 
     /// Builds the function from `parts`, and the rest from the environment.
@@ -87,20 +87,28 @@ impl App {
         let AdmissionParts {
             dynamodb, clock, ..
         } = parts.admission.clone();
+        let accounts = AccountStore::new(&dynamodb, tables);
+        let users = accounts.users().clone();
+        // What the start waits for, waits at once: secrets, keys and where they are published,
+        // the policy, and the link to Valkey.
         let (secret, keys, admission) = tokio::try_join!(
             async {
                 Ok::<_, StartError>(StageSecret::new(
                     &read_secret(&env, &keys.auth_secret).await?,
                 )?)
             },
-            KeyRing::load(env.clone(), keys.clone(), stage.clone(), clock.clone()),
+            KeyRing::load(
+                env.clone(),
+                keys.clone(),
+                stage.clone(),
+                users,
+                clock.clone()
+            ),
             async {
                 let admission = Admission::from_environment(&env, &stage, parts.admission);
                 Ok(admission.await?)
             },
         )?;
-        let accounts = AccountStore::new(&dynamodb, tables);
-        keys.publish(accounts.users()).await;
         Ok(Self(Arc::new(Inner {
             admission,
             accounts,

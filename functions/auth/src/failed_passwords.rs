@@ -21,7 +21,7 @@ pub(crate) async fn limited_by_failures<T>(
     let admission = app.admission();
     let held = admission.hold_password(email, ip).await;
     let (held, report) = held.map_err(|denied| problem_of(denied, admission.now()))?;
-    let checked = check.await;
+    let checked = Box::pin(check).await;
     let was_wrong = checked.as_ref().is_err_and(|problem| {
         matches!(
             problem.code,

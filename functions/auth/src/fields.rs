@@ -1,38 +1,13 @@
 //! Fields that several requests have, parsed into the domain.
 
 use secrecy::SecretString;
+pub(crate) use turnpike_shared::auth::profile::full_name;
 use turnpike_shared::auth::{EmailAddress, NewPassword, PasswordRejected};
 use turnpike_shared::errors::{FieldError, Problem, ProblemCode};
-
-const MAX_NAME_CHARS: usize = 200;
 
 pub(crate) fn email(text: &str) -> Result<EmailAddress, FieldError> {
     text.parse()
         .map_err(|_| FieldError::new("email", "invalid", "This is not an e-mail address."))
-}
-
-pub(crate) fn full_name(text: Option<String>) -> Result<Option<String>, FieldError> {
-    let Some(name) = text.map(|text| text.trim().to_owned()) else {
-        return Ok(None);
-    };
-    match name.chars().count() {
-        0 => Err(FieldError::new(
-            "full_name",
-            "too-short",
-            "A name has at least one character.",
-        )),
-        count if count > MAX_NAME_CHARS => Err(FieldError::new(
-            "full_name",
-            "too-long",
-            "A name has at most 200 characters.",
-        )),
-        _ if name.contains(char::is_control) => Err(FieldError::new(
-            "full_name",
-            "invalid",
-            "A name has no control characters.",
-        )),
-        _ => Ok(Some(name)),
-    }
 }
 
 /// Parses a new password; `owner` is what an attacker knows of its owner.

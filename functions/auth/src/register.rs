@@ -120,5 +120,6 @@ fn new_user(email: EmailAddress, full_name: Option<String>, now: Timestamp) -> U
         updated_at: now,
         epoch: 1,
         quota_override: None,
+        keys_revoked: None,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! It owns the paths at the root (`/`, `/health*`, `/docs*`, `/openapi.json`) and, because API
 //! Gateway's `$default` leads to it, the 404 of every path that belongs to no other function. It
-//! changes nothing, knows no users, and asks DynamoDB one question: whether it answers.
+//! changes nothing, knows no users, admits nobody, and asks DynamoDB and Valkey one question:
+//! whether they answer.
 
 mod docs;
 mod health;
@@ -25,7 +26,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::docs::ReferencePage;
-use crate::health::LastProbe;
+use crate::health::{LastProbe, Valkey};
 
 /// Who is shown the details of `/health`.
 #[derive(Clone, Debug)]
@@ -37,6 +38,13 @@ pub enum DetailsAccess {
     Nobody,
 }
 
+/// What the function is made of that the environment alone does not give.
+pub struct Parts {
+    pub dynamodb: DynamoDb,
+    pub details: DetailsAccess,
+    pub clock: Clock,
+}
+
 /// What the handlers share.
 #[derive(Clone)]
 pub struct App {
@@ -45,41 +53,49 @@ pub struct App {
     started_at: Timestamp,
     mail: MailTransport,
     details: Arc<DetailsAccess>,
-    dynamodb: Arc<LastProbe>,
+    dynamodb: Arc<LastProbe<Probe>>,
+    /// `None` where the stage has none.
+    valkey: Option<Arc<LastProbe<Valkey>>>,
     reference: Arc<ReferencePage>,
 }
 
 impl App {
-    pub fn new(
-        stage: StageConfig,
-        probe: Probe,
-        mail: MailTransport,
-        details: DetailsAccess,
-        clock: Clock,
-    ) -> Self {
-        Self {
+    /// The app as Lambda's environment describes it.
+    pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        let dynamodb = DynamoDb::from_environment(env)?;
+        Probe::new(&dynamodb, config::identity_table(env)?).warm_up();
+        let parts = Parts {
+            dynamodb,
+            details: match config::metrics_token(env) {
+                Some(token) => DetailsAccess::Token(token),
+                None => DetailsAccess::Nobody,
+            },
+            clock: Clock::system(),
+        };
+        Self::new(env, parts)
+    }
+
+    /// The app made of `parts`, and the rest from the environment.
+    pub fn new(env: &Environment, parts: Parts) -> Result<Self, ConfigError> {
+        let Parts {
+            dynamodb,
+            details,
+            clock,
+        } = parts;
+        let stage = StageConfig::read(env)?;
+        let mail = MailTransport::read(env, stage.stage)?;
+        let probe = Probe::new(&dynamodb, config::identity_table(env)?);
+        let valkey = Valkey::from_environment(env, stage.stage, clock.clone())?;
+        Ok(Self {
             stage: Arc::new(stage),
             started_at: clock.now(),
             mail,
             details: Arc::new(details),
             dynamodb: Arc::new(LastProbe::new(probe, clock.clone())),
+            valkey: valkey.map(|valkey| Arc::new(LastProbe::new(valkey, clock.clone()))),
             clock,
             reference: Arc::default(),
-        }
-    }
-
-    /// The app as the environment describes it.
-    pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
-        let stage = StageConfig::read(env)?;
-        let dynamodb = DynamoDb::from_environment(env)?;
-        let probe = Probe::new(&dynamodb, config::identity_table(env)?);
-        probe.clone().warm_up();
-        let mail = MailTransport::read(env, stage.stage)?;
-        let details = match config::metrics_token(env) {
-            Some(token) => DetailsAccess::Token(token),
-            None => DetailsAccess::Nobody,
-        };
-        Ok(Self::new(stage, probe, mail, details, Clock::system()))
+        })
     }
 
     /// The address of a path of this stage.

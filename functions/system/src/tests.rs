@@ -10,10 +10,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
-use turnpike_shared::config::Cors;
 
 use super::*;
-use turnpike_shared::config::Stage;
 
 const ISSUER: &str = "https://api.example.com";
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -21,6 +19,7 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 fn environment() -> Environment {
     Environment::default()
         .with("TURNPIKE_ENVIRONMENT", "testing")
+        .with("TURNPIKE_ISSUER", ISSUER)
         .with("TURNPIKE_IDENTITY_TABLE", "identity")
         .with("AWS_REGION", "eu-central-1")
         .with("AWS_ACCESS_KEY_ID", "key")
@@ -35,17 +34,26 @@ struct Stand {
 
 impl Stand {
     fn new(dynamodb: &str, details: DetailsAccess) -> Self {
-        let stage = StageConfig {
-            stage: Stage::Testing,
-            issuer: ISSUER.to_owned(),
-            cors: Cors::default(),
-        };
+        Self::with(dynamodb, details, |env| env)
+    }
+
+    /// One whose environment is as `configure` leaves it.
+    fn with(
+        dynamodb: &str,
+        details: DetailsAccess,
+        configure: impl FnOnce(Environment) -> Environment,
+    ) -> Self {
+        let env = environment()
+            .with("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
+            .with("TURNPIKE_MAIL", "mailbox");
+        let env = configure(env);
         let shift_millis = Arc::<AtomicI64>::default();
-        let clock = Clock::shifted(Arc::clone(&shift_millis));
-        let dynamodb = environment().with("AWS_ENDPOINT_URL_DYNAMODB", dynamodb);
-        let dynamodb = DynamoDb::from_environment(&dynamodb).unwrap();
-        let probe = Probe::new(&dynamodb, "identity".to_owned());
-        let app = App::new(stage, probe, MailTransport::Mailbox, details, clock);
+        let parts = Parts {
+            dynamodb: DynamoDb::from_environment(&env).unwrap(),
+            details,
+            clock: Clock::shifted(Arc::clone(&shift_millis)),
+        };
+        let app = App::new(&env, parts).unwrap();
         Self { app, shift_millis }
     }
 
@@ -97,6 +105,13 @@ impl Answer {
 
 /// Something that answers each request of a probe as DynamoDB would, and counts them.
 async fn counting_engine() -> (String, Arc<AtomicUsize>) {
+    let answer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\
+        Content-Type: application/x-amz-json-1.0\r\n\r\n{}";
+    counting_server("}", answer.to_owned()).await
+}
+
+/// Something that gives every request that ends with `end` the same answer, and counts them.
+async fn counting_server(end: &'static str, answer: String) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let requests = Arc::<AtomicUsize>::default();
@@ -106,15 +121,59 @@ async fn counting_engine() -> (String, Arc<AtomicUsize>) {
             let (mut connection, _) = listener.accept().await.unwrap();
             counter.fetch_add(1, Ordering::SeqCst);
             let mut request = Vec::new();
-            while !request.ends_with(b"}") {
+            while !request.ends_with(end.as_bytes()) {
                 connection.read_buf(&mut request).await.unwrap();
             }
-            let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\
-                Content-Type: application/x-amz-json-1.0\r\n\r\n{}";
-            connection.write_all(answer).await.unwrap();
+            connection.write_all(answer.as_bytes()).await.unwrap();
         }
     });
     (address, requests)
+}
+
+/// An ElastiCache that answers so whenever it is asked about `turnpike-dev`.
+async fn elasticache(status: u16, body: &str) -> (String, Arc<AtomicUsize>) {
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 {status} Answer\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         Content-Type: text/xml\r\n\r\n{body}"
+    );
+    counting_server("ServerlessCacheName=turnpike-dev", answer).await
+}
+
+/// What ElastiCache says of a cache; `None` of one that has no endpoint yet.
+fn described(status: &str, host: Option<&str>) -> String {
+    let endpoint = host.map_or_else(String::new, |host| {
+        format!("<Endpoint><Address>{host}</Address><Port>6379</Port></Endpoint>")
+    });
+    format!(
+        "<DescribeServerlessCachesResponse xmlns=\"http://elasticache.amazonaws.com/doc/2015-02-02/\">\
+         <DescribeServerlessCachesResult><ServerlessCaches><member><Status>{status}</Status>\
+         <Engine>valkey</Engine><FullEngineVersion>8.1</FullEngineVersion>{endpoint}</member>\
+         </ServerlessCaches></DescribeServerlessCachesResult></DescribeServerlessCachesResponse>"
+    )
+}
+
+fn refused(code: &str) -> String {
+    format!(
+        "<ErrorResponse xmlns=\"http://elasticache.amazonaws.com/doc/2015-02-02/\"><Error>\
+         <Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+    )
+}
+
+/// An environment with a serverless cache, which `elasticache` knows.
+fn with_cache(elasticache: &str) -> impl FnOnce(Environment) -> Environment {
+    move |env| {
+        env.with("TURNPIKE_VALKEY_CACHE", "turnpike-dev")
+            .with("TURNPIKE_VALKEY_USER", "turnpike-dev-functions")
+            .with("AWS_ENDPOINT_URL_ELASTICACHE", elasticache)
+    }
+}
+
+/// An address that takes connections and says nothing; for as long as the listener lives.
+async fn silent_port() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
 }
 
 /// An address at which nothing answers.
@@ -245,6 +304,142 @@ async fn a_failed_probe_is_not_repeated_within_five_seconds_and_is_then_forgotte
 }
 
 #[tokio::test]
+async fn a_serverless_cache_is_what_elasticache_says_of_it() {
+    let host = "turnpike-dev-abc.serverless.euc1.cache.amazonaws.com";
+    let known = |status: &str, endpoint: Value| json!({"name": "turnpike-dev", "status": status, "endpoint": endpoint, "engine_version": "8.1"});
+    let unknown =
+        json!({"name": "turnpike-dev", "status": null, "endpoint": null, "engine_version": null});
+    let endpoint = json!(format!("{host}:6379"));
+    let cases = [
+        (
+            200,
+            described("available", Some(host)),
+            Value::Null,
+            known("available", endpoint.clone()),
+        ),
+        (
+            200,
+            described("modifying", Some(host)),
+            Value::Null,
+            known("modifying", endpoint.clone()),
+        ),
+        (
+            200,
+            described("deleting", Some(host)),
+            json!("not_serving"),
+            known("deleting", endpoint),
+        ),
+        (
+            200,
+            described("creating", None),
+            json!("not_serving"),
+            known("creating", Value::Null),
+        ),
+        (
+            404,
+            refused("ServerlessCacheNotFoundFault"),
+            json!("not_found"),
+            unknown.clone(),
+        ),
+        (
+            403,
+            refused("AccessDenied"),
+            json!("refused"),
+            unknown.clone(),
+        ),
+        (
+            503,
+            refused("ServiceUnavailable"),
+            json!("unavailable"),
+            unknown,
+        ),
+    ];
+    let (engine, _) = counting_engine().await;
+
+    for (status, body, kind, cache) in cases {
+        let (elasticache, _) = elasticache(status, &body).await;
+        let access = DetailsAccess::Token(TOKEN.into());
+        let stand = Stand::with(&engine, access, with_cache(&elasticache));
+
+        let report = stand.get_with_token("/health", TOKEN).await.json();
+        let to_others = stand.get("/health").await;
+
+        let (service, overall) = if kind.is_null() {
+            ("up", "healthy")
+        } else {
+            ("down", "degraded")
+        };
+        assert_eq!(report["status"], overall, "{body}");
+        let valkey = json!({"status": service, "latency_ms": null});
+        assert_eq!(report["services"]["valkey"], valkey, "{body}");
+        let details = &report["details"]["valkey"];
+        assert_eq!((&details["error_kind"], &details["cache"]), (&kind, &cache));
+        assert_eq!(to_others.json()["services"]["valkey"], valkey);
+        assert!(
+            !to_others.text.contains("turnpike-dev"),
+            "{}",
+            to_others.text
+        );
+    }
+}
+
+#[tokio::test]
+async fn elasticache_is_asked_once_in_five_seconds() {
+    let (engine, _) = counting_engine().await;
+    let (elasticache, lookups) = elasticache(200, &described("available", Some("cache"))).await;
+    let stand = Stand::with(&engine, DetailsAccess::Nobody, with_cache(&elasticache));
+
+    for (shift, expected) in [(0, 1), (4_000, 1), (5_001, 2)] {
+        stand.shift_millis.store(shift, Ordering::Relaxed);
+        stand.get("/health").await;
+        assert_eq!(lookups.load(Ordering::SeqCst), expected, "at {shift}");
+    }
+}
+
+#[tokio::test]
+async fn a_valkey_that_does_not_answer_costs_a_few_seconds_and_does_not_stop_the_service() {
+    let (engine, _) = counting_engine().await;
+    let (_hangs, silent) = silent_port().await;
+    let (_hangs_too, silent_api) = silent_port().await;
+    let closed = closed_port().await.replace("http://", "redis://");
+    let at = |url: String| move |env: Environment| env.with("TURNPIKE_VALKEY_URL", url);
+    let stands = [
+        Stand::with(&engine, DetailsAccess::Everybody, at(closed)),
+        Stand::with(
+            &engine,
+            DetailsAccess::Everybody,
+            at(format!("redis://{silent}")),
+        ),
+        Stand::with(
+            &engine,
+            DetailsAccess::Everybody,
+            with_cache(&format!("http://{silent_api}")),
+        ),
+    ];
+
+    for stand in stands {
+        let began = std::time::Instant::now();
+        let report = stand.get("/health").await;
+        let ready = stand.get("/health/ready").await;
+
+        // Two seconds and some for a busy machine; without a bound it would be four or more.
+        assert!(began.elapsed() < std::time::Duration::from_millis(3_500));
+        assert_eq!(report.status, StatusCode::OK);
+        let report = report.json();
+        assert_eq!(report["status"], "degraded");
+        let down = json!({"status": "down", "latency_ms": null});
+        assert_eq!(report["services"]["valkey"], down);
+        assert_eq!(report["details"]["valkey"]["error_kind"], "unavailable");
+        assert_eq!(report["details"]["dynamodb_error_kind"], Value::Null);
+        assert_eq!(
+            ready.status,
+            StatusCode::OK,
+            "readiness is DynamoDB's alone"
+        );
+    }
+}
+
+#[tokio::test]
 async fn details_are_for_who_bears_the_token() {
     let (engine, _) = counting_engine().await;
     let guarded = Stand::new(&engine, DetailsAccess::Token(TOKEN.into()));
@@ -259,6 +454,7 @@ async fn details_are_for_who_bears_the_token() {
     assert!(details["started_at"].as_str().unwrap().ends_with('Z'));
     assert!(details["probed_at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(details["dynamodb_error_kind"], Value::Null);
+    assert_eq!(details["valkey"], Value::Null, "this stage has none");
     assert_eq!(with_another.status, StatusCode::OK);
     for report in [without, with_another.json(), where_there_is_none] {
         assert_eq!(report["details"], Value::Null);

@@ -66,6 +66,7 @@ pub(crate) async fn ensure(
         updated_at: now,
         epoch: 1,
         quota_override: None,
+        keys_revoked: None,
     };
     let account = NewAccount {
         user,

@@ -32,7 +32,7 @@ struct Arguments {
     /// The DynamoDB to work on: embedded, the http address of an engine, or aws
     #[arg(long, default_value = "embedded", value_name = "embedded|URL|aws")]
     dynamodb: Engine,
-    /// The Valkey or Redis to decide limits with, such as redis://127.0.0.1:6379
+    /// The Valkey or Redis to decide limits with, such as <redis://127.0.0.1:6379>
     #[arg(long, value_name = "URL")]
     valkey: Option<String>,
     /// The policy of tiers and limits instead of the built-in one; read again when it changes

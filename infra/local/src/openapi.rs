@@ -33,6 +33,7 @@ pub enum OpenApiError {
 pub fn document() -> Result<Value, OpenApiError> {
     let mut document = base();
     document.merge(turnpike_auth::openapi());
+    document.merge(turnpike_users::openapi());
     document.merge(turnpike_system::openapi());
     let mut document = serde_json::to_value(document)?;
     describe_tags(&mut document);
@@ -100,6 +101,8 @@ fn describe_tags(document: &mut Value) {
     let described = document["tags"].as_array().cloned().unwrap_or_default();
     let mut tags = vec![
         json!({"name": "Accounts", "description": "Registration, sign-in, sessions and passwords."}),
+        json!({"name": "API keys", "description": "Keys for programs, and whether one is good."}),
+        json!({"name": "Limits", "description": "What may be done how often, and what is left."}),
         json!({"name": "Discovery", "description": "What other programs look for (RFC 8615)."}),
     ];
     tags.extend(described);
@@ -181,7 +184,7 @@ fn general_problems(operation: &Value, access: Option<Access>) -> BTreeSet<&'sta
         match access {
             Access::Open => {}
             Access::Session => codes.push(ProblemCode::SessionRequired),
-            Access::Scoped(_) => codes.extend([
+            Access::Scoped(_) | Access::Uncounted(_) => codes.extend([
                 ProblemCode::MissingScope,
                 ProblemCode::EmailNotVerified,
                 ProblemCode::IpNotAllowed,

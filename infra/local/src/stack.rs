@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use turnpike_shared::admission::{AdmissionParts, Budgets};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
-use turnpike_shared::config::{self, ConfigError, Environment, MailTransport, StageConfig, Tables};
-use turnpike_shared::stores::{AccountStore, DynamoDb, Probe, StoreError, https_client};
+use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
+use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError, https_client};
 use turnpike_system::DetailsAccess;
 
 use crate::admin::{self, FirstAdmin};
@@ -74,6 +74,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function users cannot start")]
+    Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
     Store(#[from] StoreError),
 }
@@ -167,8 +169,6 @@ impl Stack {
             budgets,
             policy,
         };
-        let mut template = template;
-        template.routes.retain(|r| r.function != "UsersFunction"); // HACK
         let functions = functions(&env, admission, hasher).await?;
         let gateway =
             Gateway::new(template.routes, functions, local).map_err(StartError::Engine)?;
@@ -258,16 +258,19 @@ async fn functions(
     admission: AdmissionParts,
     hasher: PasswordHasher,
 ) -> Result<HashMap<String, Router>, StartError> {
-    let stage = StageConfig::read(env)?;
-    let probe = Probe::new(&admission.dynamodb, config::identity_table(env)?);
-    let mail = MailTransport::read(env, stage.stage)?;
-    let details = DetailsAccess::Everybody;
-    let system = turnpike_system::App::new(stage, probe, mail, details, admission.clock.clone());
+    let parts = turnpike_system::Parts {
+        dynamodb: admission.dynamodb.clone(),
+        details: DetailsAccess::Everybody,
+        clock: admission.clock.clone(),
+    };
+    let system = turnpike_system::App::new(env, parts)?;
+    let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HashMap::from([
         ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
         ("SystemFunction".to_owned(), turnpike_system::router(system)),
+        ("UsersFunction".to_owned(), turnpike_users::router(users)),
     ]))
 }
 

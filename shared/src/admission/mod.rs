@@ -22,12 +22,13 @@ use self::directory::Directory;
 use self::ladder::{Ladder, Outcome};
 use self::refusals::Refusals;
 use crate::auth::{
-    ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, User,
+    ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, Tier, User,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{KeyId, SessionId, UserId};
+use crate::limits::plan::{self, TierLimit};
 use crate::limits::policy::{OnOutage, Policy};
-use crate::limits::{Ask, Check, LimitReport, Proof, Reading, Subject, Verdict, plan};
+use crate::limits::{Ask, Check, LimitReport, Proof, Reading, Subject, Verdict};
 use crate::policy_source::PolicySource;
 use crate::stores::{
     DynamoDb, DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink,
@@ -169,6 +170,16 @@ impl From<StoreError> for Denied {
     }
 }
 
+impl From<EngineError> for Denied {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Throttled => Self::Throttled,
+            EngineError::Away(error) if error.is_transient() => Self::Unavailable,
+            EngineError::Away(error) => Self::Failed(error),
+        }
+    }
+}
+
 /// What a credential that is to be let in is made of.
 pub enum Presented {
     /// The claims of an access token whose signature is good.
@@ -176,6 +187,17 @@ pub enum Presented {
     Key(ApiKey),
     /// None, or one that cannot be good.
     Bad,
+}
+
+/// What a user has, and how much of it is used.
+pub struct Quota {
+    pub tier: Tier,
+    /// The tier's limits that there are none of.
+    pub unlimited: Vec<TierLimit>,
+    pub limits: LimitReport,
+    pub features: Vec<String>,
+    /// `None` is unlimited.
+    pub concurrent_jobs: Option<u64>,
 }
 
 /// What was counted and may be taken back.
@@ -194,6 +216,37 @@ struct Inner {
     refusals: Refusals,
     /// Credentials that a store has confirmed, and when.
     confirmed: Cache<(UserId, Option<SessionId>, Option<KeyId>), Timestamp>,
+}
+
+/// What a caller's request is counted in.
+#[derive(Clone, Copy)]
+enum Counted<'a> {
+    InClass(&'a str),
+    /// In nothing; whether the credential is good is asked all the same.
+    Nowhere,
+}
+
+impl Counted<'_> {
+    fn checks(
+        self,
+        policy: &Policy,
+        user: &Principal,
+        key: Option<&ApiKeyRecord>,
+        cost: u64,
+        now: Timestamp,
+    ) -> Vec<Check> {
+        match self {
+            Self::InClass(class) => plan::of_user(policy, user, key, class, cost, now),
+            Self::Nowhere => vec![],
+        }
+    }
+
+    fn on_outage(self, policy: &Policy) -> OnOutage {
+        match self {
+            Self::InClass(class) => policy.class(class).on_outage,
+            Self::Nowhere => OnOutage::Open,
+        }
+    }
 }
 
 /// What one question came to, whoever asked.
@@ -251,9 +304,28 @@ impl Admission {
         ip: IpAddr,
         class: &str,
     ) -> Result<(Caller, LimitReport), Denied> {
+        self.admit_counted(presented, ip, Counted::InClass(class))
+            .await
+    }
+
+    /// Lets a caller's request in if the credential allows, and counts it nowhere.
+    pub async fn admit_uncounted(
+        &self,
+        presented: Presented,
+        ip: IpAddr,
+    ) -> Result<(Caller, LimitReport), Denied> {
+        self.admit_counted(presented, ip, Counted::Nowhere).await
+    }
+
+    async fn admit_counted(
+        &self,
+        presented: Presented,
+        ip: IpAddr,
+        counted: Counted<'_>,
+    ) -> Result<(Caller, LimitReport), Denied> {
         match presented {
-            Presented::Token(claims) => self.admit_session(&claims, ip, class).await,
-            Presented::Key(key) => self.admit_key(&key, ip, class).await,
+            Presented::Token(claims) => self.admit_session(&claims, ip, counted).await,
+            Presented::Key(key) => self.admit_key(&key, ip, counted).await,
             Presented::Bad => Err(self.count_bad_credential(ip).await),
         }
     }
@@ -262,7 +334,7 @@ impl Admission {
     pub async fn admit_open(&self, ip: IpAddr, class: &str) -> Result<LimitReport, Denied> {
         let policy = self.policy().await;
         let checks = plan::of_open_class(&policy, class);
-        let subject = plan::subject_of_ip(ip);
+        let subject = plan::subject_of_open_class(ip, class);
         let on_outage = policy.class(class).on_outage;
         match self.ask(&subject, None, None, &checks, on_outage).await {
             Asked::Admitted(report, _) => Ok(report),
@@ -309,7 +381,7 @@ impl Admission {
     /// Takes back what was held.
     pub async fn give_back(&self, held: Held) {
         for (subject, check, reading) in held.0 {
-            self.0.ladder.refund(&subject, &[(check, reading)]).await;
+            Box::pin(self.0.ladder.refund(&subject, &[(check, reading)])).await;
         }
     }
 
@@ -325,7 +397,29 @@ impl Admission {
     pub async fn look_open(&self, ip: IpAddr, class: &str) -> Result<LimitReport, EngineError> {
         let policy = self.policy().await;
         let checks = plan::of_open_class(&policy, class);
-        self.look_at(&plan::subject_of_ip(ip), &checks).await
+        let subject = plan::subject_of_open_class(ip, class);
+        self.look_at(&subject, &checks).await
+    }
+
+    /// Everything that limits a user, and the key that they call with if it is one.
+    pub async fn quota(
+        &self,
+        user: &Principal,
+        key: Option<&ApiKeyRecord>,
+    ) -> Result<Quota, EngineError> {
+        let now = self.now();
+        let policy = self.policy().await;
+        let checks = plan::of_all_classes(&policy, user, key, now);
+        let report = self.look_at(&Subject::User(user.id), &checks).await?;
+        let unlimited = plan::tier_limits(&policy, user, now).into_iter();
+        let tier = policy.tier(user.tier.as_str());
+        Ok(Quota {
+            tier: user.tier.clone(),
+            unlimited: unlimited.filter(|tier| tier.limit.is_none()).collect(),
+            limits: report,
+            features: tier.features.clone(),
+            concurrent_jobs: tier.concurrent_jobs,
+        })
     }
 
     /// How `checks` of a subject stand, without counting.
@@ -337,13 +431,17 @@ impl Admission {
         if checks.is_empty() {
             return Ok(LimitReport::default());
         }
-        let readings = self.0.ladder.look(subject, checks, self.now()).await?;
+        let readings = Box::pin(self.0.ladder.look(subject, checks, self.now())).await?;
         Ok(LimitReport::new(checks, &readings, false))
     }
 
     /// Asks about limits that a caller keeps for purposes of its own.
     pub async fn check(&self, subject: &Subject, check: Check) -> Result<LimitReport, Denied> {
         let checks = [check];
+        if checks[0].cost > checks[0].limit {
+            // Never admitted, so nothing is asked; how much is left is worth a look.
+            return Ok(self.look_at(subject, &checks).await?);
+        }
         let asked = self.ask(subject, None, None, &checks, OnOutage::Closed);
         match asked.await {
             Asked::Admitted(report, _) | Asked::Refused(report) => Ok(report),
@@ -361,42 +459,63 @@ impl Admission {
         cost: u64,
         wanted: ScopeSet,
     ) -> Result<KeyVerdict, Denied> {
-        let Some(mut holder) = self.holder(key).await? else {
-            return Ok(KeyVerdict::of(
-                KeyCode::Unknown,
-                None,
-                LimitReport::default(),
-            ));
+        let digest = key.digest();
+        let known = self.0.directory.known_key(digest);
+        let mut is_as_now = known.is_none();
+        let mut found = match known {
+            Some(known) => Some(known),
+            None => self.0.directory.read_key(digest).await?,
         };
         for _ in 0..=MAX_REREADS {
-            let code = self.judge(&holder, ip, wanted).await;
-            if let Some(code) = code {
-                return Ok(KeyVerdict::of(code, Some(holder), LimitReport::default()));
-            }
-            match self.ask_for_holder(&holder, class, cost).await {
-                Asked::Admitted(report, _) => {
-                    self.0.directory.touch(&holder.key, self.now());
-                    return Ok(KeyVerdict::of(KeyCode::Ok, Some(holder), report));
+            let Some(holder) = found else {
+                return Ok(KeyVerdict::unknown());
+            };
+            let verdict = |code, limits| self.verdict(code, &holder, limits);
+            match self.judge(&holder, ip, wanted).await {
+                // What is remembered may stand against it no longer; an end is final.
+                Some(code) if is_as_now || code.is_final() => {
+                    return Ok(verdict(code, LimitReport::default()).await);
                 }
-                Asked::Refused(report) => {
-                    return Ok(KeyVerdict::of(KeyCode::QuotaExceeded, Some(holder), report));
-                }
-                Asked::Denied(denied) => return Err(denied),
-                Asked::Outdated => {}
-                Asked::Invalid => {
-                    let code = KeyCode::InactiveUser;
-                    return Ok(KeyVerdict::of(code, Some(holder), LimitReport::default()));
-                }
-            }
-            match self.0.directory.read_key(key.digest()).await? {
-                Some(anew) => holder = anew,
+                Some(_) => {}
                 None => {
-                    let nothing = LimitReport::default();
-                    return Ok(KeyVerdict::of(KeyCode::Unknown, None, nothing));
+                    let counted = Counted::InClass(class);
+                    match self.ask_for_holder(&holder, counted, cost).await {
+                        Asked::Admitted(report, _) => {
+                            self.0.directory.touch(&holder.key, self.now());
+                            return Ok(verdict(KeyCode::Ok, report).await);
+                        }
+                        Asked::Refused(report) => {
+                            return Ok(verdict(KeyCode::QuotaExceeded, report).await);
+                        }
+                        Asked::Denied(denied) => return Err(denied),
+                        Asked::Invalid => {
+                            let nothing = LimitReport::default();
+                            return Ok(verdict(KeyCode::InactiveUser, nothing).await);
+                        }
+                        Asked::Outdated => {}
+                    }
                 }
             }
+            found = self.0.directory.read_key(digest).await?;
+            is_as_now = true;
         }
         Err(Denied::Throttled)
+    }
+
+    async fn verdict(&self, code: KeyCode, holder: &KeyHolder, limits: LimitReport) -> KeyVerdict {
+        let scopes = self.as_caller(holder).await.scopes();
+        KeyVerdict {
+            code,
+            known: Some((holder.clone(), scopes)),
+            limits,
+        }
+    }
+
+    /// The holder of a key, as if they called.
+    async fn as_caller(&self, holder: &KeyHolder) -> Caller {
+        let principal = Principal::from(holder.owner.as_ref());
+        let credential = Credential::Key(Arc::clone(&holder.key));
+        caller(&*self.policy().await, principal, credential)
     }
 
     /// The caller's whole record. What is in memory is used only while it is the one that the
@@ -419,16 +538,16 @@ impl Admission {
         change: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let Some(valkey) = self.0.ladder.valkey() else {
-            return change.await;
+            return Box::pin(change).await;
         };
         let subject = Subject::User(user);
-        if let Err(error) = valkey.forget(&subject).await {
+        if let Err(error) = Box::pin(valkey.forget(&subject)).await {
             tracing::debug!(cause = %error, "Valkey could not be told ahead of a change");
         }
-        let changed = change.await;
-        let mut told = valkey.forget(&subject).await;
+        let changed = Box::pin(change).await;
+        let mut told = Box::pin(valkey.forget(&subject)).await;
         if told.is_err() {
-            told = valkey.forget(&subject).await;
+            told = Box::pin(valkey.forget(&subject)).await;
         }
         if let Err(error) = told {
             notes::degraded(Degraded {
@@ -436,7 +555,7 @@ impl Admission {
                 ..Degraded::default()
             });
             tracing::warn!(cause = %error, user = %user, "Valkey could not be told of a change");
-            if let Err(error) = valkey.forget_later(&subject, self.now()).await {
+            if let Err(error) = Box::pin(valkey.forget_later(&subject, self.now())).await {
                 tracing::error!(cause = %error, user = %user, "no word could be left of a change");
             }
         }
@@ -447,7 +566,7 @@ impl Admission {
         &self,
         claims: &Claims,
         ip: IpAddr,
-        class: &str,
+        counted: Counted<'_>,
     ) -> Result<(Caller, LimitReport), Denied> {
         let policy = self.policy().await;
         let known = self.0.directory.known_user(claims.sub);
@@ -456,10 +575,10 @@ impl Admission {
             _ => Principal::from(claims),
         };
         let subject = Subject::User(claims.sub);
-        let on_outage = policy.class(class).on_outage;
+        let on_outage = counted.on_outage(&policy);
         for _ in 0..=MAX_REREADS {
             let now = self.now();
-            let checks = plan::of_user(&policy, &principal, None, class, 1, now);
+            let checks = counted.checks(&policy, &principal, None, 1, now);
             let proof = Proof {
                 epoch: principal.epoch,
                 session: Some(claims.sid),
@@ -488,20 +607,22 @@ impl Admission {
         &self,
         key: &ApiKey,
         ip: IpAddr,
-        class: &str,
+        counted: Counted<'_>,
     ) -> Result<(Caller, LimitReport), Denied> {
         let digest = key.digest();
-        let mut holder = match self.0.directory.known_key(digest) {
-            Some(holder) => holder,
-            None => {
-                // Who has used up what an address may try is not even looked up.
-                if let Some(denied) = self.is_address_spent(ip).await? {
-                    return Err(denied);
-                }
-                match self.0.directory.read_key(digest).await? {
-                    Some(holder) => holder,
-                    None => return Err(self.count_bad_credential(ip).await),
-                }
+        let known = self.0.directory.known_key(digest);
+        // That a key is revoked or has expired stays so; that its owner is inactive may not.
+        let known = known.filter(|known| known.owner.is_active);
+        let mut holder = if let Some(holder) = known {
+            holder
+        } else {
+            // Who has used up what an address may try is not even looked up.
+            if let Some(denied) = self.is_address_spent(ip).await? {
+                return Err(denied);
+            }
+            match self.0.directory.read_key(digest).await? {
+                Some(holder) => holder,
+                None => return Err(self.count_bad_credential(ip).await),
             }
         };
         for _ in 0..=MAX_REREADS {
@@ -509,7 +630,7 @@ impl Admission {
             if holder.key.state(now) != KeyState::Live || !holder.owner.is_active {
                 return Err(self.count_bad_credential(ip).await);
             }
-            match self.ask_for_holder(&holder, class, 1).await {
+            match self.ask_for_holder(&holder, counted, 1).await {
                 Asked::Admitted(report, _) => {
                     if !holder.key.allows(ip) {
                         return Err(Denied::IpNotAllowed(report));
@@ -532,26 +653,19 @@ impl Admission {
         Err(Denied::Throttled)
     }
 
-    async fn ask_for_holder(&self, holder: &KeyHolder, class: &str, cost: u64) -> Asked {
+    async fn ask_for_holder(&self, holder: &KeyHolder, counted: Counted<'_>, cost: u64) -> Asked {
         let policy = self.policy().await;
         let principal = Principal::from(holder.owner.as_ref());
         let key = &holder.key;
-        let checks = plan::of_user(&policy, &principal, Some(key), class, cost, self.now());
+        let checks = counted.checks(&policy, &principal, Some(key), cost, self.now());
         let proof = Proof {
             epoch: principal.epoch,
             session: None,
         };
         let subject = Subject::User(principal.id);
-        let on_outage = policy.class(class).on_outage;
+        let on_outage = counted.on_outage(&policy);
         self.ask(&subject, Some(proof), Some(key.id), &checks, on_outage)
             .await
-    }
-
-    async fn holder(&self, key: &ApiKey) -> Result<Option<KeyHolder>, StoreError> {
-        match self.0.directory.known_key(key.digest()) {
-            Some(holder) => Ok(Some(holder)),
-            None => self.0.directory.read_key(key.digest()).await,
-        }
     }
 
     /// What stands against a key that somebody was shown, before limits are asked about.
@@ -561,12 +675,9 @@ impl Admission {
         ip: Option<IpAddr>,
         wanted: ScopeSet,
     ) -> Option<KeyCode> {
-        let policy = self.policy().await;
         let is_from_anywhere = holder.key.allowed_cidrs.is_everywhere();
         let is_allowed = ip.map_or(is_from_anywhere, |ip| holder.key.allows(ip));
-        let principal = Principal::from(holder.owner.as_ref());
-        let credential = Credential::Key(Arc::clone(&holder.key));
-        let scopes = caller(&policy, principal, credential).scopes();
+        let scopes = self.as_caller(holder).await.scopes();
         match holder.key.state(self.now()) {
             KeyState::Revoked => Some(KeyCode::Revoked),
             KeyState::Expired => Some(KeyCode::Expired),
@@ -599,11 +710,15 @@ impl Admission {
         let policy = self.policy().await;
         let checks = plan::of_anonymous(&policy);
         let subject = plan::subject_of_ip(ip);
-        if let Some(report) = self.0.refusals.of(&subject, &checks, self.now()) {
+        let now = self.now();
+        if let Some(report) = self.0.refusals.of(&subject, &checks, now) {
             return Ok(Some(Denied::Limited(report.as_ref().clone())));
         }
         match self.look_at(&subject, &checks).await {
-            Ok(report) if report.is_refused() => Ok(Some(Denied::Limited(report))),
+            Ok(report) if report.is_refused() => {
+                self.0.refusals.remember(&subject, &checks, &report, now);
+                Ok(Some(Denied::Limited(report)))
+            }
             Ok(_) | Err(EngineError::Away(_)) => Ok(None),
             Err(EngineError::Throttled) => Ok(Some(Denied::Throttled)),
         }
@@ -631,7 +746,7 @@ impl Admission {
             checks,
             now,
         };
-        let outcome = self.0.ladder.decide(&ask, on_outage).await;
+        let outcome = Box::pin(self.0.ladder.decide(&ask, on_outage)).await;
         notes::degraded(self.0.ladder.degraded());
         let credential = match (subject, proof) {
             (Subject::User(user), Some(proof)) => Some((*user, proof.session, key)),
@@ -698,8 +813,20 @@ impl Admission {
 /// What came of asking for somebody else's key.
 pub struct KeyVerdict {
     pub code: KeyCode,
-    pub holder: Option<KeyHolder>,
+    /// The key and its owner, if there is such a key, and what it may do now.
+    pub known: Option<(KeyHolder, ScopeSet)>,
     pub limits: LimitReport,
+}
+
+impl KeyVerdict {
+    /// Of what is no key, or nobody's.
+    pub fn unknown() -> Self {
+        Self {
+            code: KeyCode::Unknown,
+            known: None,
+            limits: LimitReport::default(),
+        }
+    }
 }
 
 /// Why a key is good, or not.
@@ -716,13 +843,10 @@ pub enum KeyCode {
     QuotaExceeded,
 }
 
-impl KeyVerdict {
-    fn of(code: KeyCode, holder: Option<KeyHolder>, limits: LimitReport) -> Self {
-        Self {
-            code,
-            holder,
-            limits,
-        }
+impl KeyCode {
+    /// Whether it is so for good.
+    const fn is_final(self) -> bool {
+        matches!(self, Self::Revoked | Self::Expired)
     }
 }
 

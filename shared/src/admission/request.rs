@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admission::Degraded;
+use crate::clock::Timestamp;
 use crate::limits::LimitReport;
 
 /// The notes of one request.
@@ -13,6 +14,7 @@ pub struct RequestNotes(Arc<Mutex<Noted>>);
 struct Noted {
     limits: LimitReport,
     degraded: Degraded,
+    refused_at: Option<Timestamp>,
 }
 
 impl RequestNotes {
@@ -20,6 +22,12 @@ impl RequestNotes {
     pub fn taken(&self) -> (LimitReport, Degraded) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (std::mem::take(&mut noted.limits), noted.degraded)
+    }
+
+    /// The moment from which a refusal told how long to wait.
+    pub fn refused_at(&self) -> Option<Timestamp> {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.refused_at
     }
 
     fn add(&self, note: impl FnOnce(&mut Noted)) {
@@ -31,6 +39,7 @@ impl RequestNotes {
 pub mod notes {
     use super::RequestNotes;
     use crate::admission::Degraded;
+    use crate::clock::Timestamp;
     use crate::limits::LimitReport;
 
     tokio::task_local! {
@@ -45,6 +54,12 @@ pub mod notes {
     /// These limits applied.
     pub fn limits(report: LimitReport) {
         let _ = NOTES.try_with(|notes| notes.add(|noted| noted.limits.extend(report)));
+    }
+
+    /// These limits applied, and how long to wait for them was told from this moment on.
+    pub fn refusal(report: LimitReport, now: Timestamp) {
+        limits(report);
+        let _ = NOTES.try_with(|notes| notes.add(|noted| noted.refused_at = Some(now)));
     }
 
     /// This was away.

@@ -4,8 +4,8 @@
 //! This file owns the secret itself: how it is made, what looks like one, and what of it may be
 //! stored. The checksum refuses what was mistyped or made up before anything is looked up; it
 //! authenticates nobody. What is known of a key is in [`record`], from where it may be used in
-//! [`networks`], who may give whom which key in [`grant`], how requests state all that in
-//! [`fields`].
+//! [`networks`], who may give whom which key in [`grant`], what becomes of all keys of a user in
+//! [`ring`], how requests state all that in [`fields`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +22,7 @@ pub mod fields;
 pub mod grant;
 pub mod networks;
 pub mod record;
+pub mod ring;
 
 /// What scanners look for where no key should be; `docs/security.md` shows it to operators. The
 /// checksum is below 2^32, so its first digit is at most 4. There is no boundary at either end: a

@@ -9,6 +9,7 @@ pub mod key_set;
 pub mod one_time_token;
 pub mod password;
 pub mod principal;
+pub mod profile;
 pub mod refresh_token;
 pub mod scope;
 pub mod secret;
@@ -19,7 +20,10 @@ pub mod user;
 pub use access_token::{Claims, TokenProfile, TokenRejected};
 pub use api_key::grant::{GrantRefused, Grantor, KeyGrant};
 pub use api_key::networks::{CidrList, Network};
-pub use api_key::record::{ApiKeyRecord, KeyLimits, KeyName, KeyState, LimitSlot, Rotation};
+pub use api_key::record::{
+    ApiKeyRecord, KeyLimits, KeyName, KeyState, KeysRevoked, LimitSlot, Rotation,
+};
+pub use api_key::ring::{KeyChange, KeyChanges, KeyDraft, KeyManager, KeyRefused, KeyRing, NewKey};
 pub use api_key::{ApiKey, KeyDigest, KeyKind};
 pub use email::{EmailAddress, EmailKey};
 pub use key_set::{InvalidKeySet, KeySet};

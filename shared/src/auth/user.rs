@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EmailAddress, QuotaOverride};
+use super::{EmailAddress, KeysRevoked, QuotaOverride};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 
@@ -65,4 +65,6 @@ pub struct User {
     /// Raised by every change of this record or of the user's keys; a token states the one that it
     /// was made under.
     pub epoch: u64,
+    /// That all keys made before were revoked together, if they ever were.
+    pub keys_revoked: Option<KeysRevoked>,
 }

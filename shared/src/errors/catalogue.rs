@@ -88,6 +88,12 @@ catalogue! {
     IpNotAllowed "ip-not-allowed" 403 "The key is not to be used from this address"
         why "The API key has a list of networks that it may be used from, and the request came from elsewhere."
         then "Call from one of the key's networks, or change its allowed_cidrs.";
+    ScopeNotHeld "scope-not-held" 403 "A scope is not the caller's to give"
+        why "The key would have a scope that its owner does not hold, or that the key that makes or manages it does not have. An API key never gives keys:write."
+        then "Leave out the scopes that detail names, or sign in as somebody who holds them.";
+    BeyondOwnKey "beyond-own-key" 403 "The key reaches beyond the one that asks"
+        why "An API key manages only keys whose networks, expiry and limits lie within its own, and never itself. This one does not, or would not."
+        then "Ask for no more than the calling key has, or sign in and use the access token.";
     NotFound "not-found" 404 "There is nothing here"
         why "The path names no route, or a resource that does not exist or is not yours."
         then "Check the path against /docs.";
@@ -97,6 +103,15 @@ catalogue! {
     EmailTaken "email-taken" 409 "The e-mail address has an account"
         why "An account with this address exists. Addresses are compared without case."
         then "Sign in, or reset the password.";
+    TooManyKeys "too-many-keys" 409 "There are too many keys"
+        why "An account has at most 100 live keys, and at most 5 of them with limits of their own. A key and the one that it was rotated to count as two until the overlap is over."
+        then "Revoke keys that are no longer used, take away limits of their own, or rotate without an overlap.";
+    KeyRevoked "key-revoked" 409 "The key is no longer live"
+        why "The key has been revoked, was rotated and its overlap is over, or has expired. Such a key can be read, and not be changed or rotated."
+        then "Make another key.";
+    KeyRotated "key-rotated" 409 "The key was rotated before"
+        why "The key has been exchanged for another, and lives on only for the overlap. A key is rotated once."
+        then "Rotate the key that took its place.";
     PayloadTooLarge "payload-too-large" 413 "The body is too large"
         why "The request's body is larger than the route takes: 64 KiB."
         then "Send less in one request.";

@@ -42,7 +42,7 @@ impl WindowId {
     }
 
     /// The window of one of the user's keys that have limits of their own, by the key's slot.
-    pub fn of_key(slot: u8, window: Window) -> Self {
+    pub fn of_key(slot: u64, window: Window) -> Self {
         let of_user = match window {
             Window::HOUR => "h",
             Window::DAY => "d",
@@ -58,6 +58,12 @@ impl WindowId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The slot of the key whose window it is; `None` for any other window.
+    pub fn slot(&self) -> Option<u64> {
+        let slot = self.0.strip_prefix('k')?.strip_suffix(['h', 'd', 'm'])?;
+        slot.parse().ok()
     }
 
     /// The window that is kept under it; `None` for an id that this release does not make.
@@ -136,4 +142,31 @@ pub enum Verdict {
     Outdated,
     /// The session has ended, or the user is inactive or unknown.
     Invalid,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keys_windows_tell_their_slot_and_no_other_window_does() {
+        for window in [Window::HOUR, Window::DAY, Window::Month] {
+            let id = WindowId::of_key(u64::MAX, window);
+
+            assert_eq!(id.slot(), Some(u64::MAX));
+            assert_eq!(id.window(), Some(window));
+        }
+        for id in [
+            "h",
+            "d",
+            "m",
+            "k1.60",
+            "k1h.60",
+            "kh",
+            "kilo.3600",
+            "query.60",
+        ] {
+            assert_eq!(WindowId::stored(id).slot(), None, "{id}");
+        }
+    }
 }

@@ -4,11 +4,49 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::policy::{ClassLimit, Mode, Per, Policy};
+use super::policy::{ClassLimit, ClassPolicy, Mode, Per, Policy, Rate};
 use super::{Check, Source, Subject, Window, WindowId};
 use crate::auth::one_time_token::sha256_base64;
 use crate::auth::{Allowance, ApiKeyRecord, EmailKey, Principal};
 use crate::clock::Timestamp;
+use crate::ids::UserId;
+
+/// A limit of a user's tier, or what an admin gave instead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TierLimit {
+    pub name: &'static str,
+    /// `None` is unlimited.
+    pub limit: Option<u64>,
+    pub source: Source,
+}
+
+impl TierLimit {
+    pub fn window(&self) -> Window {
+        calendar_window(self.name).1
+    }
+}
+
+/// The hour, the day and the month of a user.
+pub fn tier_limits(policy: &Policy, user: &Principal, now: Timestamp) -> [TierLimit; 3] {
+    let tier = policy.tier(user.tier.as_str());
+    let lifted = user.quota_override.filter(|lifted| lifted.is_in_force(now));
+    let limit = |name, own: Option<u64>, lifted: Option<Allowance>| {
+        let (limit, source) = match lifted {
+            Some(Allowance(limit)) => (limit, Source::Override),
+            None => (own, Source::Tier),
+        };
+        TierLimit {
+            name,
+            limit,
+            source,
+        }
+    };
+    [
+        limit("hour", tier.hour, lifted.and_then(|lifted| lifted.hour)),
+        limit("day", tier.day, lifted.and_then(|lifted| lifted.day)),
+        limit("month", tier.month, lifted.and_then(|lifted| lifted.month)),
+    ]
+}
 
 /// The limits that a user's request of `class` must keep, made with `key` if that is given.
 pub fn of_user(
@@ -19,29 +57,71 @@ pub fn of_user(
     cost: u64,
     now: Timestamp,
 ) -> Vec<Check> {
-    let tier = policy.tier(user.tier.as_str());
-    let lifted = user.quota_override.filter(|lifted| lifted.is_in_force(now));
-    let tiered = |name: &'static str, own: Option<u64>, lifted: Option<Allowance>| {
-        let (limit, source) = match lifted {
-            Some(Allowance(limit)) => (limit, Source::Override),
-            None => (own, Source::Tier),
-        };
-        limit.map(|limit| calendar_check(name, limit, source, cost))
-    };
-    let tiered = [
-        tiered("hour", tier.hour, lifted.and_then(|lifted| lifted.hour)),
-        tiered("day", tier.day, lifted.and_then(|lifted| lifted.day)),
-        tiered("month", tier.month, lifted.and_then(|lifted| lifted.month)),
-    ];
-    let class = policy.class(class);
-    let of_class = class
-        .limits
-        .iter()
-        .filter(|limit| limit.per == Per::User)
-        .map(|limit| class_check(limit, class.mode, cost));
+    let of_class = user_checks_of_class(policy.class(class), cost);
     let of_key = key.into_iter().flat_map(|key| key_checks(key, cost));
-    let checks = tiered.into_iter().flatten();
-    checks.chain(of_class).chain(of_key).collect()
+    let checks = tier_checks(policy, user, cost, now).chain(of_class);
+    checks.chain(of_key).collect()
+}
+
+/// Every limit that a user's requests can meet, of whatever class, without a request.
+pub fn of_all_classes(
+    policy: &Policy,
+    user: &Principal,
+    key: Option<&ApiKeyRecord>,
+    now: Timestamp,
+) -> Vec<Check> {
+    let of_classes = policy
+        .classes()
+        .flat_map(|(_, class)| user_checks_of_class(class, 0));
+    let of_key = key.into_iter().flat_map(|key| key_checks(key, 0));
+    let checks = tier_checks(policy, user, 0, now).chain(of_classes);
+    checks.chain(of_key).collect()
+}
+
+fn tier_checks(
+    policy: &Policy,
+    user: &Principal,
+    cost: u64,
+    now: Timestamp,
+) -> impl Iterator<Item = Check> {
+    let limits = tier_limits(policy, user, now).into_iter();
+    limits.filter_map(move |tier| {
+        let limit = tier.limit?;
+        Some(calendar_check(tier.name, limit, tier.source, cost))
+    })
+}
+
+fn user_checks_of_class(class: &ClassPolicy, cost: u64) -> impl Iterator<Item = Check> {
+    let of_users = class.limits.iter().filter(|limit| limit.per == Per::User);
+    of_users.map(move |limit| class_check(limit, class.mode, cost))
+}
+
+/// The limit that a caller asks about for a purpose of its own, and whose it is: the caller's,
+/// the namespace's and the identifier's, each length of window apart.
+pub fn of_caller(
+    caller: UserId,
+    namespace: &str,
+    identifier: &str,
+    rate: Rate,
+    cost: u64,
+) -> (Subject, Check) {
+    let Rate {
+        limit,
+        window_seconds: seconds,
+    } = rate;
+    // A namespace has no colon, so no two subjects have one text.
+    let named = format!("{caller}:{namespace}:{seconds}:{identifier}");
+    let subject = Subject::Other(format!("CHECK#{}", sha256_base64(named.as_bytes())));
+    let check = Check {
+        name: Cow::Borrowed("check"),
+        id: WindowId::named("check", seconds),
+        limit,
+        window: Window::Sliding { seconds },
+        cost,
+        source: Source::Class,
+        mode: Mode::Enforce,
+    };
+    (subject, check)
 }
 
 /// The limits of whoever has no credential, or a bad one.
@@ -87,6 +167,12 @@ pub fn subject_of_ip(ip: IpAddr) -> Subject {
     Subject::Other(format!("IP#{}", network_of(ip)))
 }
 
+/// The subject of an address at the routes of an open class: apart from what it may send without
+/// a credential, so that each is always asked about with the same windows.
+pub fn subject_of_open_class(ip: IpAddr, class: &str) -> Subject {
+    Subject::Other(format!("IP#{}#{class}", network_of(ip)))
+}
+
 fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
@@ -98,11 +184,7 @@ fn network_of(ip: IpAddr) -> IpAddr {
 }
 
 fn calendar_check(name: &'static str, limit: u64, source: Source, cost: u64) -> Check {
-    let (id, window) = match name {
-        "hour" => (WindowId::HOUR, Window::HOUR),
-        "day" => (WindowId::DAY, Window::DAY),
-        _ => (WindowId::MONTH, Window::Month),
-    };
+    let (id, window) = calendar_window(name);
     Check {
         name: Cow::Borrowed(name),
         id,
@@ -111,6 +193,14 @@ fn calendar_check(name: &'static str, limit: u64, source: Source, cost: u64) -> 
         cost,
         source,
         mode: Mode::Enforce,
+    }
+}
+
+fn calendar_window(name: &str) -> (WindowId, Window) {
+    match name {
+        "hour" => (WindowId::HOUR, Window::HOUR),
+        "day" => (WindowId::DAY, Window::DAY),
+        _ => (WindowId::MONTH, Window::Month),
     }
 }
 
@@ -152,7 +242,6 @@ fn key_checks(key: &ApiKeyRecord, cost: u64) -> impl Iterator<Item = Check> {
 mod tests {
     use super::*;
     use crate::auth::{QuotaOverride, Role, Tier};
-    use crate::ids::UserId;
 
     const T: Timestamp = Timestamp::from_millis(1_795_207_396_042);
 
@@ -205,6 +294,51 @@ mod tests {
             of_user(&Policy::built_in(), &enterprise, None, "default", 1, T),
             []
         );
+    }
+
+    #[test]
+    fn all_limits_of_a_user_are_the_tiers_and_those_of_every_class_that_counts_users() {
+        let checks = of_all_classes(&Policy::built_in(), &user(Tier::free()), None, T);
+
+        let names: Vec<&str> = checks.iter().map(|check| check.name.as_ref()).collect();
+        assert_eq!(
+            names,
+            [
+                "hour",
+                "day",
+                "month",
+                "admin",
+                "dataset_ops",
+                "query",
+                "upload"
+            ]
+        );
+        assert!(checks.iter().all(|check| check.cost == 0));
+    }
+
+    #[test]
+    fn callers_namespaces_identifiers_and_windows_are_counted_apart() {
+        let caller = UserId::new(T);
+        let rate = |limit, window_seconds| Rate {
+            limit,
+            window_seconds,
+        };
+        let subject = |caller, namespace, identifier, rate| {
+            of_caller(caller, namespace, identifier, rate, 1).0
+        };
+        let one = subject(caller, "mail", "a", rate(5, 60));
+
+        assert_eq!(subject(caller, "mail", "a", rate(9, 60)), one);
+        let others = [
+            subject(UserId::new(T), "mail", "a", rate(5, 60)),
+            subject(caller, "mails", "a", rate(5, 60)),
+            subject(caller, "mail", "b", rate(5, 60)),
+            subject(caller, "mail", "a", rate(5, 61)),
+            subject(caller, "mail", "1:a", rate(5, 60)),
+        ];
+        for other in others {
+            assert_ne!(other, one);
+        }
     }
 
     #[test]

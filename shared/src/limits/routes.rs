@@ -19,6 +19,8 @@ pub enum Access {
     Session,
     /// A session or a key that has this scope.
     Scoped(Scope),
+    /// As `Scoped`, and nothing is counted: who asks how limits stand uses up none.
+    Uncounted(Scope),
 }
 
 /// A route.
@@ -47,7 +49,7 @@ const fn route(
 
 /// All of them.
 pub const ROUTES: &[Route] = {
-    use Access::{Open, Scoped, Session};
+    use Access::{Open, Scoped, Session, Uncounted};
     use Scope::{
         KeysRead, KeysVerify, KeysWrite, LimitsCheck, ProfileRead, ProfileWrite, UsageRead,
     };
@@ -112,7 +114,7 @@ pub const ROUTES: &[Route] = {
             "GET",
             "/api/v1/users/limits/explain",
             "default",
-            Scoped(UsageRead),
+            Uncounted(UsageRead),
         ),
         route("GET", "/api/v1/users/me", "default", Scoped(ProfileRead)),
         route("PATCH", "/api/v1/users/me", "default", Scoped(ProfileWrite)),
@@ -120,25 +122,61 @@ pub const ROUTES: &[Route] = {
     ]
 };
 
-/// The route with this method and template.
+/// The paths at the root, which are limited nowhere and open to everybody; all are read.
+const AT_THE_ROOT: &[&str] = &[
+    "/",
+    "/.well-known/{document}",
+    "/api/v1/health",
+    "/api/v1/health/live",
+    "/api/v1/health/ready",
+    "/docs",
+    "/docs/errors",
+    "/docs/errors/{code}",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/openapi.json",
+];
+
+/// The route with this method and template. What answers to GET answers to HEAD (RFC 9110, section
+/// 9.3.2), under the same rule.
 pub fn route_of(method: &str, template: &str) -> Option<&'static Route> {
+    let method = if method == "HEAD" { "GET" } else { method };
     ROUTES
         .iter()
         .find(|route| route.method == method && route.path == template)
 }
 
-/// The route that a request with this method and path would take.
-pub fn route_for(method: &str, path: &str) -> Option<&'static Route> {
+/// What a request would meet, by its method and path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    Route(&'static Route),
+    /// A path at the root, where nothing is limited.
+    Unlimited,
+    NoSuchMethod,
+    NoSuchPath,
+}
+
+/// What a request with this method and path would meet.
+pub fn find(method: &str, path: &str) -> Found {
     static TEMPLATES: LazyLock<Router<&'static str>> = LazyLock::new(|| {
         let mut templates = Router::new();
-        for route in ROUTES {
+        let limited = ROUTES.iter().map(|route| route.path);
+        for path in limited.chain(AT_THE_ROOT.iter().copied()) {
             // A template with several methods is there already.
-            let _ = templates.insert(route.path, route.path);
+            let _ = templates.insert(path, path);
         }
         templates
     });
-    let matched = TEMPLATES.at(path).ok()?;
-    route_of(method, matched.value)
+    let Ok(matched) = TEMPLATES.at(path) else {
+        return Found::NoSuchPath;
+    };
+    let is_read = ["GET", "HEAD"].contains(&method);
+    match route_of(method, matched.value) {
+        Some(route) => Found::Route(route),
+        None if AT_THE_ROOT.contains(matched.value) && is_read => Found::Unlimited,
+        None => Found::NoSuchMethod,
+    }
 }
 
 #[cfg(test)]
@@ -147,22 +185,28 @@ mod tests {
     use crate::limits::policy::Policy;
 
     #[test]
-    fn a_path_leads_to_its_template_and_method() {
+    fn a_method_and_a_path_lead_to_their_route_or_to_what_is_wrong_with_them() {
+        let of = |method, path| Found::Route(route_of(method, path).unwrap());
+        let key = "/api/v1/users/api-keys/{id}";
         let cases = [
-            ("GET", "/api/v1/users/me", Some("/api/v1/users/me")),
-            (
-                "GET",
-                "/api/v1/users/api-keys/key_1",
-                Some("/api/v1/users/api-keys/{id}"),
-            ),
-            ("POST", "/api/v1/users/api-keys/key_1", None),
-            ("GET", "/api/v1/users/api-keys/key_1/x", None),
-            ("GET", "/health", None),
+            ("GET", "/api/v1/users/me", of("GET", "/api/v1/users/me")),
+            ("HEAD", "/api/v1/users/me", of("GET", "/api/v1/users/me")),
+            ("GET", "/api/v1/users/api-keys/key_1", of("GET", key)),
+            ("DELETE", "/api/v1/users/api-keys/key_1", of("DELETE", key)),
+            ("POST", "/api/v1/users/api-keys/key_1", Found::NoSuchMethod),
+            ("get", "/api/v1/users/me", Found::NoSuchMethod),
+            ("HEAD", "/api/v1/auth/login", Found::NoSuchMethod),
+            ("GET", "/api/v1/users/api-keys/key_1/x", Found::NoSuchPath),
+            ("GET", "/api/v1/users/me/", Found::NoSuchPath),
+            ("GET", "", Found::NoSuchPath),
+            ("GET", "/health", Found::Unlimited),
+            ("HEAD", "/.well-known/jwks.json", Found::Unlimited),
+            ("GET", "/docs/errors/not-found", Found::Unlimited),
+            ("POST", "/health", Found::NoSuchMethod),
         ];
 
         for (method, path, expected) in cases {
-            let found = route_for(method, path).map(|route| route.path);
-            assert_eq!(found, expected, "{method} {path}");
+            assert_eq!(find(method, path), expected, "{method} {path}");
         }
     }
 

@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
 pub use admission::{DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
+pub use api_keys::{KeyPage, KeysShown};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;
@@ -43,7 +44,7 @@ pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
-pub use valkey::{LinkState, ValkeyAddress, ValkeyLink};
+pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};
 use tables::{PK, SK};
@@ -72,6 +73,17 @@ impl UserStore {
         pk: String,
         sk: impl Into<String>,
     ) -> Result<Option<T>, StoreError> {
+        let item = self.get_item(table, pk, sk).await?;
+        item.map(from_item).transpose()
+    }
+
+    /// Reads one item as it lies there, consistently.
+    async fn get_item(
+        &self,
+        table: &str,
+        pk: String,
+        sk: impl Into<String>,
+    ) -> Result<Option<Item>, StoreError> {
         let answer = self
             .client
             .get_item()
@@ -82,7 +94,7 @@ impl UserStore {
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("GetItem", error))?;
-        answer.item.map(from_item).transpose()
+        Ok(answer.item)
     }
 }
 
@@ -112,6 +124,10 @@ type Item = std::collections::HashMap<String, AttributeValue>;
 
 fn to_item(value: impl Serialize) -> Result<Item, StoreError> {
     serde_dynamo::to_item(value).map_err(StoreError::Damaged)
+}
+
+fn to_attribute(value: impl Serialize) -> Result<AttributeValue, StoreError> {
+    serde_dynamo::to_attribute_value(value).map_err(StoreError::Damaged)
 }
 
 fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {

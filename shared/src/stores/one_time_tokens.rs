@@ -4,12 +4,14 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, TransactWr
 
 use super::accounts::{pauses, wait};
 use super::passwords::SetBy;
+use super::records::Assignment;
 use super::standing::Sessions;
 use super::tables::credentials::{self, OneTimeTokenItem};
+use super::tables::identity::{KEYS_REVOKED, KeysRevokedItem};
 use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
-use super::{AccountStore, StoreError, number, text};
-use crate::auth::{PasswordHash, Purpose, TokenDigest, User};
+use super::{AccountStore, StoreError, number, text, to_attribute};
+use crate::auth::{KeysRevoked, PasswordHash, Purpose, TokenDigest, User};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 
@@ -80,6 +82,8 @@ impl AccountStore {
 
     /// Spends a reset token: sets the password, ends every session and voids every other token of
     /// the account. The reset proves the address as well as a verification does, so it verifies.
+    /// An account that was never verified may be somebody else's, made with this address: the
+    /// reset claims it, and every key that was made before goes.
     pub async fn reset_password(
         &self,
         digest: &TokenDigest,
@@ -102,7 +106,7 @@ impl AccountStore {
             };
             let version = token.password_version;
             let password = self.set_password(user.id, version, hash, SetBy::AReset, now);
-            let [record, standing] = self.verified(&user, Sessions::None, now);
+            let [record, standing] = self.reset(&user, now)?;
             let writes = vec![self.spend(digest), password, record, standing];
             match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(Redeemed::Yes),
@@ -119,8 +123,25 @@ impl AccountStore {
 
     /// The writes that call a user's address verified.
     fn verified(&self, user: &User, sessions: Sessions, now: Timestamp) -> [TransactWriteItem; 2] {
-        let verified = vec![("is_verified", Some(AttributeValue::Bool(true)))];
-        self.users.record_changes(user, verified, sessions, now)
+        self.users
+            .record_changes(user, vec![verified()], sessions, now)
+    }
+
+    /// The writes that end every session of a user whose password is reset, and every key of one
+    /// who was not verified.
+    fn reset(&self, user: &User, now: Timestamp) -> Result<[TransactWriteItem; 2], StoreError> {
+        let mut assigned = vec![verified()];
+        if !user.is_verified {
+            let revoked = KeysRevoked {
+                generation: user.keys_revoked.map_or(0, |before| before.generation) + 1,
+                at: now,
+            };
+            let revoked = to_attribute(KeysRevokedItem::from(revoked))?;
+            assigned.push((KEYS_REVOKED, Some(revoked)));
+        }
+        Ok(self
+            .users
+            .record_changes(user, assigned, Sessions::None, now))
     }
 
     async fn token(
@@ -147,4 +168,8 @@ impl AccountStore {
             .condition_expression(is_unspent)
             .into_write()
     }
+}
+
+fn verified() -> Assignment {
+    ("is_verified", Some(AttributeValue::Bool(true)))
 }

@@ -61,10 +61,25 @@ impl UserStore {
     pub(super) fn record_changes(
         &self,
         user: &User,
-        assignments: Vec<Assignment>,
+        mut assignments: Vec<Assignment>,
         sessions: Sessions,
         now: Timestamp,
     ) -> [TransactWriteItem; 2] {
+        assignments.push(("updated_at", Some(number(now.millis()))));
+        let epoch = Epoch::RaisedFrom(user.epoch);
+        [
+            self.record_moves_on(user, assignments),
+            self.standing_changes(user.id, sessions, &epoch),
+        ]
+    }
+
+    /// The write that raises the epoch in a user's record, with whatever else is `assigned`. It
+    /// fails when the record is no longer the one that was read.
+    pub(super) fn record_moves_on(
+        &self,
+        user: &User,
+        assigned: Vec<Assignment>,
+    ) -> TransactWriteItem {
         let is_still_that_record = "epoch = :read";
         let mut update = Update::builder()
             .table_name(&self.identity)
@@ -72,22 +87,46 @@ impl UserStore {
             .key(SK, text(identity::USER_SK))
             .condition_expression(is_still_that_record)
             .expression_attribute_values(":read", number(user.epoch))
-            .expression_attribute_values(":next", number(user.epoch + 1))
-            .expression_attribute_values(":now", number(now.millis()));
-        let mut set = String::from("SET epoch = :next, updated_at = :now");
-        let mut remove = String::new();
-        for (index, (name, value)) in assignments.into_iter().enumerate() {
-            update = update.expression_attribute_names(format!("#{index}"), name);
-            if let Some(value) = value {
-                set.push_str(&format!(", #{index} = :{index}"));
-                update = update.expression_attribute_values(format!(":{index}"), value);
-            } else {
-                let separator = if remove.is_empty() { " REMOVE" } else { "," };
-                remove.push_str(&format!("{separator} #{index}"));
-            }
+            .expression_attribute_values(":next", number(user.epoch + 1));
+        let assignments = assignments(assigned);
+        for (placeholder, name) in assignments.names {
+            update = update.expression_attribute_names(placeholder, name);
         }
-        let record = update.update_expression(set + &remove).into_write();
-        let epoch = Epoch::RaisedFrom(user.epoch);
-        [record, self.standing_changes(user.id, sessions, &epoch)]
+        for (placeholder, value) in assignments.values {
+            update = update.expression_attribute_values(placeholder, value);
+        }
+        let set = format!("SET epoch = :next{}", assignments.set);
+        update
+            .update_expression(set + &assignments.remove)
+            .into_write()
     }
+}
+
+/// Assignments as parts of an update expression: `set` goes on after another assignment, `remove`
+/// is the whole clause or nothing.
+#[derive(Default)]
+pub(super) struct Assignments {
+    pub(super) set: String,
+    pub(super) remove: String,
+    pub(super) names: Vec<(String, String)>,
+    pub(super) values: Vec<(String, AttributeValue)>,
+}
+
+pub(super) fn assignments(assigned: Vec<Assignment>) -> Assignments {
+    let mut parts = Assignments::default();
+    for (index, (name, value)) in assigned.into_iter().enumerate() {
+        parts.names.push((format!("#{index}"), name.to_owned()));
+        if let Some(value) = value {
+            parts.set += &format!(", #{index} = :{index}");
+            parts.values.push((format!(":{index}"), value));
+        } else {
+            let clause = if parts.remove.is_empty() {
+                " REMOVE"
+            } else {
+                ","
+            };
+            parts.remove.push_str(&format!("{clause} #{index}"));
+        }
+    }
+    parts
 }

@@ -67,6 +67,8 @@ impl From<StandingItem> for Standing {
 pub(super) enum Sessions {
     /// They stay as they are.
     Stay,
+    /// They stay as they are, and this one must be among them.
+    StayWith(SessionId),
     /// One ends, whatever the others do.
     Without(SessionId),
     /// All end but one, which must be live.
@@ -120,6 +122,18 @@ impl UserStore {
         sessions: Sessions,
         epoch: &Epoch,
     ) -> TransactWriteItem {
+        self.standing_changes_without(user, sessions, epoch, &[])
+    }
+
+    /// As [`Self::standing_changes`]; the attributes of windows that nobody counts in any more are
+    /// removed with it.
+    pub(super) fn standing_changes_without(
+        &self,
+        user: UserId,
+        sessions: Sessions,
+        epoch: &Epoch,
+        unused: &[String],
+    ) -> TransactWriteItem {
         let mut update = Update::builder()
             .table_name(&self.admission)
             .key(PK, text(user_pk(user)))
@@ -128,7 +142,7 @@ impl UserStore {
             .expression_attribute_names("#active", ACTIVE)
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":true", AttributeValue::Bool(true));
-        let (mut set, mut remove, mut delete) = (String::new(), "", "");
+        let (mut set, mut removed, mut delete) = (String::new(), Vec::new(), "");
         let mut condition = String::from("#active = :true");
         if !matches!(sessions, Sessions::Stay) {
             update = update.expression_attribute_names("#live", LIVE);
@@ -136,6 +150,10 @@ impl UserStore {
         let set_of = |live: Vec<String>| AttributeValue::Ss(live);
         match sessions {
             Sessions::Stay => {}
+            Sessions::StayWith(session) => {
+                condition.push_str(" AND contains(#live, :kept)");
+                update = update.expression_attribute_values(":kept", text(session.short()));
+            }
             Sessions::Without(session) => {
                 delete = " DELETE #live :live";
                 let ended = set_of(vec![session.short()]);
@@ -148,12 +166,12 @@ impl UserStore {
                     .expression_attribute_values(":live", set_of(vec![session.short()]))
                     .expression_attribute_values(":kept", text(session.short()));
             }
-            Sessions::None => remove = " REMOVE #live",
+            Sessions::None => removed.push("#live".to_owned()),
             Sessions::Exactly(live, version) => {
                 condition.push_str(" AND #v = :version");
                 update = update.expression_attribute_values(":version", number(version));
                 if live.is_empty() {
-                    remove = " REMOVE #live";
+                    removed.push("#live".to_owned());
                 } else {
                     set.push_str("#live = :live");
                     let live = set_of(live.into_iter().collect());
@@ -172,10 +190,19 @@ impl UserStore {
                 .expression_attribute_values(":next", number(read + 1))
                 .expression_attribute_values(":read", number(read));
         }
+        for (index, name) in unused.iter().enumerate() {
+            update = update.expression_attribute_names(format!("#w{index}"), name);
+            removed.push(format!("#w{index}"));
+        }
         let set = if set.is_empty() {
             set
         } else {
             format!("SET {set} ")
+        };
+        let remove = if removed.is_empty() {
+            String::new()
+        } else {
+            format!(" REMOVE {}", removed.join(", "))
         };
         update
             .update_expression(format!("{set}ADD #v :one{remove}{delete}"))

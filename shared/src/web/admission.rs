@@ -37,9 +37,7 @@ pub trait Admits: Clone + Send + Sync + 'static {
 
 /// Stands in front of the routes: a request that is not let in never reaches its handler.
 pub async fn admit<A: Admits>(State(app): State<A>, mut request: Request, next: Next) -> Response {
-    let template = request.extensions().get::<MatchedPath>();
-    let route = template.and_then(|path| route_of(request.method().as_str(), path.as_str()));
-    let Some(route) = route else {
+    let Some(route) = route_taken(&request) else {
         return next.run(request).await;
     };
     let noted = RequestNotes::default();
@@ -51,9 +49,16 @@ pub async fn admit<A: Admits>(State(app): State<A>, mut request: Request, next: 
     })
     .await;
     let (limits, degraded) = noted.taken();
-    let now = app.admission().now();
+    // Retry-After and the headers are to agree to the second.
+    let now = noted.refused_at();
+    let now = now.unwrap_or_else(|| app.admission().now());
     rate_limit_headers::add(response.headers_mut(), &limits, degraded, now);
     response
+}
+
+fn route_taken(request: &Request) -> Option<&'static Route> {
+    let template = request.extensions().get::<MatchedPath>()?;
+    route_of(request.method().as_str(), template.as_str())
 }
 
 async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Result<(), Problem> {
@@ -66,7 +71,10 @@ async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Res
         return Ok(());
     }
     let presented = presented(app, request.headers()).await?;
-    let admitted = admission.admit(presented, ip, route.class).await;
+    let admitted = match route.access {
+        Access::Uncounted(_) => admission.admit_uncounted(presented, ip).await,
+        _ => admission.admit(presented, ip, route.class).await,
+    };
     let (caller, report) = admitted.map_err(|denied| problem_of(denied, admission.now()))?;
     notes::limits(report);
     if let Some(identified) = request.extensions().get::<Identified>() {
@@ -117,7 +125,7 @@ fn permit(caller: &Caller, access: Access) -> Result<(), Problem> {
         Access::Open => Ok(()),
         Access::Session if caller.session().is_some() => Ok(()),
         Access::Session => Err(session_required()),
-        Access::Scoped(scope) => require(caller, scope),
+        Access::Scoped(scope) | Access::Uncounted(scope) => require(caller, scope),
     }
 }
 
@@ -183,8 +191,8 @@ fn limited(report: LimitReport, now: Timestamp) -> Problem {
     };
     let retry_after = report
         .retry_at()
-        .map(|at| rate_limit_headers::whole_seconds(at.since(now)).max(1));
-    notes::limits(report);
+        .map(|at| rate_limit_headers::seconds_to_wait(at, now));
+    notes::refusal(report, now);
     Problem {
         retry_after,
         violated_policies: violated,

@@ -25,6 +25,11 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
+    /// The part of a longer query string that every list has.
+    pub fn new(limit: Option<usize>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     pub fn limit(&self) -> Result<usize, Problem> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if (1..=MAX_LIMIT).contains(&limit) {

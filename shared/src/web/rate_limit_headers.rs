@@ -50,8 +50,13 @@ pub(super) fn add(
     insert(DEGRADED, away.finish());
 }
 
+/// How long a refused client is to wait: never not at all, whatever the store's clock says.
+pub(super) fn seconds_to_wait(until: Timestamp, now: Timestamp) -> u32 {
+    whole_seconds(until.since(now)).max(1)
+}
+
 /// A duration in whole seconds, rounded up: whoever waits that long has waited long enough.
-pub(super) fn whole_seconds(duration: Duration) -> u32 {
+fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
 }
 
@@ -65,11 +70,16 @@ fn policy_of(state: &LimitState) -> Parameters {
 }
 
 fn state_of(state: &LimitState, now: Timestamp) -> Parameters {
-    let reset = state
-        .reset_at
-        .map(|at| u64::from(whole_seconds(at.since(now))));
+    let seconds = |at: Timestamp| {
+        if state.refused {
+            seconds_to_wait(at, now)
+        } else {
+            whole_seconds(at.since(now))
+        }
+    };
     let remaining = (key_ref("r"), state.remaining());
-    let reset = reset.map(|seconds| (key_ref("t"), seconds));
+    let reset = state.reset_at;
+    let reset = reset.map(|at| (key_ref("t"), u64::from(seconds(at))));
     std::iter::once(remaining).chain(reset).collect()
 }
 
@@ -133,6 +143,33 @@ mod tests {
         assert_eq!(shown(&X_REMAINING), "1");
         assert_eq!(shown(&X_RESET), "1795207400");
         assert!(!headers.contains_key(DEGRADED));
+    }
+
+    #[test]
+    fn who_is_refused_is_never_told_to_come_again_at_once() {
+        let now = Timestamp::from_millis(1_795_207_396_500);
+        let state = LimitState {
+            name: "token".into(),
+            limit: 2,
+            used: 2,
+            window: Window::Sliding { seconds: 2 },
+            source: Source::Class,
+            mode: Mode::Enforce,
+            reset_at: Some(now),
+            refused: true,
+        };
+        let mut headers = HeaderMap::new();
+
+        let states = vec![state];
+        add(
+            &mut headers,
+            &LimitReport { states },
+            Degraded::default(),
+            now,
+        );
+
+        assert_eq!(headers[LIMITS], r#""token";r=0;t=1"#);
+        assert_eq!(seconds_to_wait(now, now), 1);
     }
 
     #[test]

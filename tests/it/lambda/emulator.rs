@@ -24,6 +24,9 @@ pub(super) fn tool(variable: &str) -> PathBuf {
     PathBuf::from(path.unwrap_or_else(|| panic!("{variable} is not set; run `make test-lambda`")))
 }
 
+/// Whose requests these are, unless a test says otherwise.
+const USUAL_IP: &str = "203.0.113.7";
+
 /// A function in its emulator. The emulator takes one invocation at a time, as an instance does.
 pub(super) struct Emulator {
     invoke_url: String,
@@ -79,11 +82,10 @@ impl Emulator {
                 ("AWS_ENDPOINT_URL_DYNAMODB", engine),
                 ("TURNPIKE_ENVIRONMENT", "testing"),
                 ("TURNPIKE_ISSUER", "http://127.0.0.1:3000"),
-                ("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable"),
                 ("TURNPIKE_IDENTITY_TABLE", "IdentityTable"),
-                ("TURNPIKE_SIGNING_KEYS", signing_keys()),
-                ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
+                ("TURNPIKE_ADMISSION_TABLE", "AdmissionTable"),
             ])
+            .envs(own_variables(function))
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -151,7 +153,20 @@ impl Emulator {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> Invocation {
+        self.call_from(USUAL_IP, method, path, token, body).await
+    }
+
+    /// Sends JSON from an address, as API Gateway saw it.
+    pub(super) async fn call_from(
+        &self,
+        ip: &str,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Invocation {
         let mut event = event(method, path);
+        event["requestContext"]["http"]["sourceIp"] = json!(ip);
         if let Some(token) = token {
             event["headers"]["authorization"] = json!(format!("Bearer {token}"));
         }
@@ -160,6 +175,20 @@ impl Emulator {
             event["body"] = json!(body.to_string());
         }
         self.answer(&event).await
+    }
+}
+
+/// What the template gives to one function and not to the others.
+fn own_variables(function: &str) -> Vec<(&'static str, &'static str)> {
+    match function {
+        "auth" => vec![
+            ("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable"),
+            ("TURNPIKE_SIGNING_KEYS", signing_keys()),
+            ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
+        ],
+        // No credentials and no private keys: it verifies tokens with what `auth` has published.
+        "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
+        _ => vec![],
     }
 }
 
@@ -181,7 +210,7 @@ pub(super) fn event(method: &str, path: &str) -> Value {
                 "method": method,
                 "path": path,
                 "protocol": "HTTP/1.1",
-                "sourceIp": "203.0.113.7",
+                "sourceIp": USUAL_IP,
                 "userAgent": "emulated/1.0",
             },
             "requestId": "id",

@@ -4,6 +4,9 @@ mod emulator;
 mod events;
 mod flow;
 mod gateway_samples;
+mod keys;
+mod limits;
 mod secrets;
+mod valkey;
 
 use emulator::{Emulator, Invocation};

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use turnpike_local::signing_keys_document;
@@ -89,6 +90,22 @@ impl SecretsManager {
     }
 }
 
+/// How many keys functions find that hold none themselves.
+async fn keys_for_other_functions(stack: &TestStack) -> usize {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let item = stack
+        .dynamodb()
+        .await
+        .get_item()
+        .table_name("IdentityTable")
+        .key("pk", text("SIGNING_KEYS"))
+        .key("sk", text("PUBLIC"));
+    let item = item.send().await.unwrap().item.unwrap();
+    let document = item["document"].as_s().unwrap();
+    let set: Value = serde_json::from_str(document).unwrap();
+    set["keys"].as_array().unwrap().len()
+}
+
 const AUTH_SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 #[tokio::test]
@@ -150,6 +167,7 @@ async fn a_rotated_key_is_published_within_ten_minutes_and_an_outage_changes_not
     assert_eq!(published().await, 1);
     stack.pass(Duration::from_mins(10));
     assert_eq!(published().await, 2);
+    assert_eq!(keys_for_other_functions(&stack).await, 2);
     assert_eq!(
         stack.me_status(&before.access_token).await,
         200,

@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use tokio::runtime::Runtime;
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::limits::policy::Mode;
-use turnpike_shared::limits::{MemoryEngine, Verdict, Window, WindowId};
+use turnpike_shared::limits::{Check, MemoryEngine, Verdict, Window, WindowId};
 
 use super::engines::{
     Instances, ask, dynamodb_engine_at, fresh_subject, sliding, start_tables, valkey_instances,
@@ -31,7 +31,7 @@ fn any_history_is_decided_on_dynamodb_as_the_model_decides_it() {
     let runtime = Runtime::new().unwrap();
     let (_tables, engine) = runtime.block_on(on_dynamodb());
 
-    hold_to_the_contract(&runtime, &engine, 150);
+    hold_to_the_contract(&runtime, &engine, 120);
 }
 
 #[test]
@@ -39,12 +39,31 @@ fn any_history_is_decided_on_valkey_as_the_model_decides_it() {
     let runtime = Runtime::new().unwrap();
     let (_servers, engine) = runtime.block_on(on_valkey());
 
-    hold_to_the_contract(&runtime, &engine, 400);
+    hold_to_the_contract(&runtime, &engine, 300);
 }
 
 #[tokio::test]
 async fn who_paces_themselves_at_the_limit_is_refused_a_bucket_early_at_most_in_memory() {
     hold_to_the_pace(&Instances::Memory(MemoryEngine::default())).await;
+}
+
+#[tokio::test]
+async fn buckets_leave_one_by_one_in_memory() {
+    let_buckets_leave(&Instances::Memory(MemoryEngine::default())).await;
+}
+
+#[tokio::test]
+async fn buckets_leave_one_by_one_on_dynamodb() {
+    let (_tables, engine) = on_dynamodb().await;
+
+    let_buckets_leave(&engine).await;
+}
+
+#[tokio::test]
+async fn buckets_leave_one_by_one_on_valkey() {
+    let (_servers, engine) = on_valkey().await;
+
+    let_buckets_leave(&engine).await;
 }
 
 #[tokio::test]
@@ -245,6 +264,34 @@ async fn hold_to_the_pace(engine: &Instances) {
             }
             now += pace;
         }
+    }
+}
+
+/// The oldest bucket, the one after it and the newest of a window, looked at from every bucket
+/// until all have left.
+async fn let_buckets_leave(engine: &Instances) {
+    let start = 1_795_207_380_000;
+    for gap in 0..=125 {
+        let subject = fresh_subject();
+        let mut events = vec![];
+        for (bucket, cost) in [(0, 4), (1, 2), (60, 1), (60 + gap, 1)] {
+            let check = Check {
+                cost,
+                ..sliding("a", 60, 100)
+            };
+            let now = Timestamp::from_millis(start + bucket * 1_000);
+            let checks = vec![check];
+            let verdict = engine.decide(0, &ask(&subject, &checks, now)).await;
+            events.push(Event::Asked {
+                checks,
+                now,
+                verdict: verdict.unwrap(),
+            });
+        }
+
+        let agrees = agree_with_the_model(&events);
+
+        assert!(agrees.is_ok(), "after {gap} buckets: {agrees:?}");
     }
 }
 

@@ -77,12 +77,15 @@ async fn a_lease_is_a_hundred_at_most_or_a_hundredth_of_what_remains_or_what_is_
 async fn of_two_months_in_one_request_each_is_leased_once() {
     let (tables, server) = (start_tables().await, RedisServer::start().await);
     let engine = timeless_valkey_engine(server.address(), &tables.endpoint()).await;
-    let subject = fresh_subject();
-    let of_key = check(WindowId::of_key(0, Window::Month), Window::Month, 260);
 
-    let admitted = spend(&engine, &subject, &[month(250), of_key]).await;
+    for (of_user, of_key) in [(250, 260), (260, 250)] {
+        let subject = fresh_subject();
+        let of_key = check(WindowId::of_key(0, Window::Month), Window::Month, of_key);
 
-    assert_eq!(admitted, 250);
+        let admitted = spend(&engine, &subject, &[month(of_user), of_key]).await;
+
+        assert_eq!(admitted, 250);
+    }
 }
 
 #[tokio::test]

@@ -49,6 +49,8 @@ impl Member {
             is_verified: true,
             created_at: now,
             updated_at: now,
+            quota_override: None,
+            keys_revoked: None,
             epoch: 7,
         };
         let session = Session::begin(user.id, &SessionOrigin::default(), now);
@@ -258,7 +260,34 @@ async fn a_copy_is_installed_once_and_read_anew_when_it_was_taken_away() {
         calls.push(proxy.calls() - before);
     }
 
-    assert_eq!(calls, [1, 0, 0, 1, 0]);
+    // A link that was just made asks once what could not be taken away while there was none.
+    assert_eq!(calls, [2, 0, 0, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_copy_is_trusted_for_a_minute() {
+    let (tables, server) = (start_tables().await, RedisServer::start().await);
+    let proxy = CountingProxy::start(&tables).await;
+    let clock = Clock::shifted(Arc::default());
+    let engine = valkey_engine(server.address(), &proxy.endpoint, clock.clone()).await;
+    let mut member = Member::register(&tables).await;
+    member.checks[1] = check(WindowId::DAY, Window::DAY, 50);
+    let installed = clock.now();
+    let mut calls = vec![];
+
+    for later in [0, 59_999, 60_000, 119_999, 120_000] {
+        let now = installed.plus(Duration::from_millis(later));
+        let before = proxy.calls();
+        let asked = Ask {
+            now,
+            ..member.ask()
+        };
+        let verdict = engine.decide(&asked).await.unwrap();
+        assert!(matches!(verdict, Verdict::Admitted(_)));
+        calls.push(proxy.calls() - before);
+    }
+
+    assert_eq!(calls, [1, 0, 1, 0, 1]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod database;
 mod dynamodb;
+mod start;
 mod valkey;
 
 use std::time::{Duration, Instant};

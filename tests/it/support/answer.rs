@@ -16,6 +16,10 @@ impl Call {
         Self(self.0.bearer_auth(token))
     }
 
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("x-api-key", key)
+    }
+
     pub(crate) fn json(self, body: &Value) -> Self {
         Self(self.0.json(body))
     }

@@ -4,6 +4,7 @@ mod account;
 mod answer;
 mod engine;
 mod faults;
+mod keys;
 mod redis;
 mod stack;
 
@@ -11,6 +12,7 @@ pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
 pub(crate) use engine::{CountingProxy, OwnEngine};
 pub(crate) use faults::{Fault, FaultProxy};
+pub(crate) use keys::{KEYS, Key};
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
 pub(crate) use stack::{PATIENT, TestStack, signing_keys};
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use turnpike_local::{Engine, Options, Stack, signing_keys_document};
 use turnpike_shared::admission::Budgets;
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
-use turnpike_shared::clock::Clock;
+use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::Environment;
 use turnpike_shared::stores::{DynamoDb, client_of_engine};
 
@@ -86,9 +86,8 @@ impl TestStack {
             clock: Clock::shifted(Arc::clone(&clock_shift)),
             hasher: hasher.clone(),
         };
-        let stack = Stack::start(adjust(options))
-            .await
-            .expect("the stack starts");
+        let started = Box::pin(Stack::start(adjust(options)));
+        let stack = started.await.expect("the stack starts");
         Self {
             base: stack.base.clone(),
             hasher,
@@ -105,6 +104,11 @@ impl TestStack {
         self.clock_shift.fetch_add(millis, Ordering::Relaxed);
     }
 
+    /// The stack's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        Clock::shifted(Arc::clone(&self.clock_shift)).now()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Call {
         self.call(reqwest::Method::GET, path)
     }
@@ -119,6 +123,10 @@ impl TestStack {
 
     pub(crate) fn delete(&self, path: &str) -> Call {
         self.call(reqwest::Method::DELETE, path)
+    }
+
+    pub(crate) fn patch(&self, path: &str) -> Call {
+        self.call(reqwest::Method::PATCH, path)
     }
 
     pub(crate) fn call(&self, method: reqwest::Method, path: &str) -> Call {
@@ -206,6 +214,17 @@ impl TestStack {
 
     pub(crate) async fn set_user_attribute(&self, user: &str, name: &str, value: AttributeValue) {
         set_user_attribute(&self.dynamodb().await, user, name, value).await;
+    }
+
+    /// Changes a user in an engine of the test's own.
+    pub(crate) async fn set_user_attribute_at(
+        &self,
+        endpoint: &str,
+        user: &str,
+        name: &str,
+        value: AttributeValue,
+    ) {
+        set_user_attribute(&client_at(endpoint), user, name, value).await;
     }
 }
 

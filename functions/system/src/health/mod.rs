@@ -1,9 +1,11 @@
 //! `GET /health`: how the service is, for people and dashboards; `/health/live` and
 //! `/health/ready` are for what starts and stops instances.
 
+mod dynamodb;
 mod last_probe;
 pub(crate) mod live;
 pub(crate) mod ready;
+mod valkey;
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +17,15 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::config::MailTransport;
+use turnpike_shared::stores::Probe;
 use turnpike_shared::web::single_header;
 use utoipa::ToSchema;
 
+use dynamodb::ErrorKind;
 pub(crate) use last_probe::LastProbe;
-use last_probe::{ErrorKind, Outcome};
+use last_probe::{Outcome, Service};
+pub(crate) use valkey::Valkey;
+use valkey::{CacheDetails, ValkeyErrorKind};
 
 use crate::{App, DetailsAccess, HEALTH};
 
@@ -72,7 +78,7 @@ pub(crate) struct Services {
 pub(crate) struct ServiceHealth {
     status: ServiceStatus,
     /// How long it took to answer the last probe, in milliseconds; `null` when it did not answer
-    /// or is not probed.
+    /// or is not asked itself, as a serverless cache is not.
     #[schema(required, example = 3.87)]
     latency_ms: Option<f64>,
 }
@@ -104,6 +110,35 @@ pub(crate) struct Details {
     /// Why the last probe failed; `null` when it did not.
     #[schema(required)]
     dynamodb_error_kind: Option<ErrorKind>,
+    /// About Valkey; `null` where the stage has none.
+    #[schema(required)]
+    valkey: Option<ValkeyDetails>,
+}
+
+/// What helps an operator with Valkey.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ValkeyDetails {
+    /// When this instance last asked; at most once in 5 seconds.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-20T20:43:14.977Z")]
+    probed_at: Timestamp,
+    /// How often this instance has asked since it started.
+    #[schema(example = 12)]
+    probes: u64,
+    /// After how many of these probes Valkey was down.
+    #[schema(example = 0)]
+    failed_probes: u64,
+    /// Why it is down; `null` when it is up.
+    #[schema(required)]
+    error_kind: Option<ValkeyErrorKind>,
+    /// What ElastiCache says of the serverless cache; `null` for a server that has an address.
+    #[schema(required)]
+    cache: Option<CacheDetails>,
+}
+
+/// What was found out at most 5 seconds ago.
+struct Probed {
+    dynamodb: Outcome<<Probe as Service>::Answer>,
+    valkey: Option<Outcome<<Valkey as Service>::Answer>>,
 }
 
 #[utoipa::path(
@@ -112,14 +147,16 @@ pub(crate) struct Details {
     description = "Says how the service and each thing it stands on is. The report itself is \
         always 200, whatever it says: read `status`, or use `/health/ready`, which answers 503 \
         when the service cannot take requests. What is reported was found out at most 5 seconds \
-        ago. `details` are for the operator, who opens them with the metrics token; the local \
+        ago. A Valkey with an address is asked itself; of a serverless cache it is reported what \
+        ElastiCache says. Without Valkey requests are still answered, so that its absence \
+        makes the service `degraded` and no more. `details` are for the operator, who opens them with the metrics token; the local \
         stack shows them to everybody.",
     security((), ("metrics_token" = [])),
     responses((status = 200, description = "The report", body = HealthReport)),
 )]
 pub(crate) async fn show(State(app): State<App>, headers: HeaderMap) -> Json<HealthReport> {
     let started = Instant::now();
-    let probed = app.dynamodb.outcome().await;
+    let probed = app.probed().await;
     let services = Services::new(&probed, app.mail);
     Json(HealthReport {
         status: services.overall(),
@@ -130,27 +167,41 @@ pub(crate) async fn show(State(app): State<App>, headers: HeaderMap) -> Json<Hea
         details: app
             .details
             .is_open_to(&headers)
-            .then(|| Details::new(&app, &probed)),
+            .then(|| Details::new(&app, probed)),
         response_time_ms: milliseconds(started.elapsed()),
     })
 }
 
+impl App {
+    async fn probed(&self) -> Probed {
+        let valkey = async {
+            match &self.valkey {
+                Some(valkey) => Some(valkey.outcome().await),
+                None => None,
+            }
+        };
+        let (dynamodb, valkey) = tokio::join!(self.dynamodb.outcome(), valkey);
+        Probed { dynamodb, valkey }
+    }
+}
+
 impl Services {
-    fn new(probed: &Outcome, mail: MailTransport) -> Self {
-        let dynamodb = match probed.error {
-            None => ServiceHealth {
-                status: ServiceStatus::Up,
-                latency_ms: Some(milliseconds(probed.latency)),
-            },
-            Some(_) => ServiceHealth::unprobed(ServiceStatus::Down),
+    fn new(probed: &Probed, mail: MailTransport) -> Self {
+        let valkey = match &probed.valkey {
+            None => ServiceHealth::unprobed(ServiceStatus::Disabled),
+            // What was timed is ElastiCache's API.
+            Some(outcome) if outcome.is_up && outcome.answer.cache.is_some() => {
+                ServiceHealth::unprobed(ServiceStatus::Up)
+            }
+            Some(outcome) => ServiceHealth::probed(outcome),
         };
         let mail = match mail {
             MailTransport::Mailbox => ServiceStatus::Up,
             MailTransport::None => ServiceStatus::Disabled,
         };
         Self {
-            dynamodb,
-            valkey: ServiceHealth::unprobed(ServiceStatus::Disabled),
+            dynamodb: ServiceHealth::probed(&probed.dynamodb),
+            valkey,
             queue: ServiceHealth::unprobed(ServiceStatus::Disabled),
             mail: ServiceHealth::unprobed(mail),
         }
@@ -172,6 +223,17 @@ impl Services {
 }
 
 impl ServiceHealth {
+    fn probed<A>(outcome: &Outcome<A>) -> Self {
+        if outcome.is_up {
+            Self {
+                status: ServiceStatus::Up,
+                latency_ms: Some(milliseconds(outcome.latency)),
+            }
+        } else {
+            Self::unprobed(ServiceStatus::Down)
+        }
+    }
+
     fn unprobed(status: ServiceStatus) -> Self {
         Self {
             status,
@@ -181,13 +243,21 @@ impl ServiceHealth {
 }
 
 impl Details {
-    fn new(app: &App, probed: &Outcome) -> Self {
+    fn new(app: &App, probed: Probed) -> Self {
+        let Probed { dynamodb, valkey } = probed;
         Self {
             started_at: app.started_at,
-            probed_at: probed.at,
-            probes: probed.probes,
-            failed_probes: probed.failed_probes,
-            dynamodb_error_kind: probed.error,
+            probed_at: dynamodb.at,
+            probes: dynamodb.probes,
+            failed_probes: dynamodb.failed_probes,
+            dynamodb_error_kind: dynamodb.answer.err(),
+            valkey: valkey.map(|outcome| ValkeyDetails {
+                probed_at: outcome.at,
+                probes: outcome.probes,
+                failed_probes: outcome.failed_probes,
+                error_kind: outcome.answer.error,
+                cache: outcome.answer.cache,
+            }),
         }
     }
 }

@@ -26,9 +26,10 @@ pub(crate) struct Readiness {
     extensions(("x-problems" = json!(["not-ready"]))),
 )]
 pub(crate) async fn show(State(app): State<App>) -> Result<Json<Readiness>, Problem> {
-    match app.dynamodb.outcome().await.error {
-        None => Ok(Json(Readiness { status: "ready" })),
-        Some(_) => Err(not_ready()),
+    if app.dynamodb.outcome().await.is_up {
+        Ok(Json(Readiness { status: "ready" }))
+    } else {
+        Err(not_ready())
     }
 }
 

@@ -18,6 +18,7 @@ fn user() -> User {
         created_at: T,
         updated_at: T,
         quota_override: None,
+        keys_revoked: None,
         epoch: 4,
     }
 }
@@ -38,16 +39,16 @@ fn a_token_states_its_user_and_session_and_is_good_for_thirty_minutes() {
         let (user, session) = (user(), SessionId::new(T));
         let token = profile.issue(&keys, &user, session, T).unwrap();
 
-        let claims = profile.verify(&keys, &token, T).unwrap();
+        let claims = profile.verify(keys.public(), &token, T).unwrap();
 
         assert_eq!((claims.sub, claims.sid, claims.ep), (user.id, session, 4));
         assert_eq!(claims.aud, "https://api.example.com/api/v1");
         assert_eq!(claims.exp - claims.iat, 1800);
         let last_second = T.plus(Duration::from_secs(1799));
-        assert!(profile.verify(&keys, &token, last_second).is_ok());
+        assert!(profile.verify(keys.public(), &token, last_second).is_ok());
         let end = T.plus(Duration::from_mins(30));
         assert!(matches!(
-            profile.verify(&keys, &token, end),
+            profile.verify(keys.public(), &token, end),
             Err(TokenRejected::Untimely)
         ));
     }
@@ -62,12 +63,12 @@ fn a_token_of_another_stage_or_of_other_keys_is_not_taken() {
     let own = here.issue(&keys, &user(), SessionId::new(T), T).unwrap();
 
     assert!(matches!(
-        here.verify(&keys, &token, T),
+        here.verify(keys.public(), &token, T),
         Err(TokenRejected::Invalid(_))
     ));
     let others = self::keys(Algorithm::ES256);
     assert!(matches!(
-        here.verify(&others, &own, T),
+        here.verify(others.public(), &own, T),
         Err(TokenRejected::UnknownKey)
     ));
 }
@@ -83,9 +84,9 @@ fn a_token_from_a_clock_that_is_far_ahead_is_not_taken_yet() {
             .unwrap()
     };
 
-    assert!(profile.verify(&keys, &token(30), T).is_ok());
+    assert!(profile.verify(keys.public(), &token(30), T).is_ok());
     assert!(matches!(
-        profile.verify(&keys, &token(32), T),
+        profile.verify(keys.public(), &token(32), T),
         Err(TokenRejected::Untimely)
     ));
 }
@@ -107,6 +108,6 @@ fn a_token_states_its_users_scopes_as_one_space_separated_string() {
     let stated: serde_json::Value = serde_json::from_slice(&payload).unwrap();
 
     assert_eq!(stated["scope"], "admin:read");
-    let read = profile.verify(&keys, &token, T).unwrap();
+    let read = profile.verify(keys.public(), &token, T).unwrap();
     assert_eq!(read.scope, ScopeSet::of_roles(&[Role::Support]));
 }

@@ -119,48 +119,26 @@ impl KeyLimits {
     }
 }
 
-/// What is not a slot's number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not one of a user's slots for keys with limits of their own")]
-pub struct InvalidLimitSlot;
-
-/// Where a key's own limits are counted: one of five places among its owner's counters, which are
-/// one item of bounded size.
+/// Where a key's own limits are counted among its owner's counters: a place of its own, which no
+/// later key gets, whatever of it is still remembered somewhere. A key and the one that it was
+/// exchanged for share it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub struct LimitSlot(u8);
+#[serde(transparent)]
+pub struct LimitSlot(u64);
 
 impl LimitSlot {
-    /// How many of a user's keys have limits of their own at a time.
-    pub const COUNT: u8 = 5;
+    /// How many slots a user's live keys have among them, because all counters of a user are one
+    /// item of bounded size.
+    pub const MAX: usize = 5;
 
-    /// The first slot that is not `taken`.
-    pub fn first_free(taken: &[Self]) -> Option<Self> {
-        (0..Self::COUNT)
-            .map(Self)
-            .find(|slot| !taken.contains(slot))
+    /// The slot that is taken by the change which raises its owner's epoch to `epoch`: no other
+    /// change ever does.
+    pub const fn taken_at(epoch: u64) -> Self {
+        Self(epoch)
     }
 
-    pub const fn number(self) -> u8 {
+    pub const fn number(self) -> u64 {
         self.0
-    }
-}
-
-impl TryFrom<u8> for LimitSlot {
-    type Error = InvalidLimitSlot;
-
-    fn try_from(number: u8) -> Result<Self, InvalidLimitSlot> {
-        if number < Self::COUNT {
-            Ok(Self(number))
-        } else {
-            Err(InvalidLimitSlot)
-        }
-    }
-}
-
-impl From<LimitSlot> for u8 {
-    fn from(slot: LimitSlot) -> Self {
-        slot.0
     }
 }
 
@@ -201,9 +179,31 @@ pub struct ApiKeyRecord {
     /// The key that made this one, and whose revocation revokes it.
     pub made_by: Option<KeyId>,
     pub rotation: Option<Rotation>,
+    pub last_used_at: Option<Timestamp>,
+    /// How often all of its owner's keys had been revoked together before it was made.
+    pub generation: u64,
+}
+
+/// That all keys of a user were revoked together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeysRevoked {
+    /// The generation of keys that have been made since; all older ones are revoked.
+    pub generation: u64,
+    pub at: Timestamp,
 }
 
 impl ApiKeyRecord {
+    /// The key as it stands under what was revoked of its owner's.
+    #[must_use]
+    pub fn under(self, revoked: Option<KeysRevoked>) -> Self {
+        let revoked = revoked.filter(|revoked| self.generation < revoked.generation);
+        let revoked_at = self.revoked_at.into_iter().chain(revoked.map(|all| all.at));
+        Self {
+            revoked_at: revoked_at.min(),
+            ..self
+        }
+    }
+
     /// A revocation holds as soon as it is written, whatever the reader's clock says.
     pub fn state(&self, now: Timestamp) -> KeyState {
         if self.ended_at(now).is_some() {
@@ -271,6 +271,8 @@ pub(crate) mod tests {
             revoked_at: None,
             made_by: None,
             rotation: None,
+            last_used_at: None,
+            generation: 0,
         }
     }
 
@@ -454,13 +456,30 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_sixth_key_with_limits_of_its_own_finds_no_slot() {
-        let slot = |number: u8| LimitSlot::try_from(number).unwrap();
+    fn keys_that_are_older_than_the_revocation_of_all_are_revoked_by_it_or_were_before() {
+        let (before, after) = (
+            T.minus(Duration::from_millis(1)),
+            T.plus(Duration::from_millis(1)),
+        );
+        let revoked = |generation| Some(KeysRevoked { generation, at: T });
+        let cases = [
+            (0, None, None, None),
+            (0, None, revoked(1), Some(T)),
+            (1, None, revoked(1), None),
+            (1, None, revoked(2), Some(T)),
+            (0, Some(before), revoked(1), Some(before)),
+            (0, Some(after), revoked(1), Some(T)),
+            (1, Some(after), revoked(1), Some(after)),
+        ];
 
-        assert_eq!(LimitSlot::first_free(&[]), Some(slot(0)));
-        assert_eq!(LimitSlot::first_free(&[slot(2), slot(0)]), Some(slot(1)));
-        let all: Vec<LimitSlot> = (0..5).map(slot).collect();
-        assert_eq!(LimitSlot::first_free(&all), None);
-        assert_eq!(LimitSlot::try_from(5), Err(InvalidLimitSlot));
+        for (generation, revoked_at, all, expected) in cases {
+            let key = ApiKeyRecord {
+                generation,
+                revoked_at,
+                ..record()
+            };
+
+            assert_eq!(key.under(all).revoked_at, expected, "{generation} {all:?}");
+        }
     }
 }

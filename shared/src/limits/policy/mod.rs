@@ -31,6 +31,11 @@ pub use upstream::{BreakerPolicy, QueryMethod, SecretHeader, UpstreamPolicy};
 use class::Classes;
 use tier::Tiers;
 
+/// Whether a text could name something in a policy: 1 to 32 of `a-z0-9_-`, the first a letter.
+pub fn is_name(text: &str) -> bool {
+    <read::Name as read::Text>::read(text).is_some()
+}
+
 /// The longest policy, in bytes; it must fit into an item of DynamoDB (400 KB) with room to spare.
 pub const MAX_BYTES: usize = 256 * 1024;
 
@@ -95,6 +100,11 @@ impl Policy {
     /// The class of that name; the default, where there is none.
     pub fn class(&self, name: &str) -> &ClassPolicy {
         self.classes.get(name)
+    }
+
+    /// Whether there is a class of that name in which users are counted.
+    pub fn counts_users(&self, class: &str) -> bool {
+        self.classes.counts_users(class)
     }
 
     /// Every class, by name.

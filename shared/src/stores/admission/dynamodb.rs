@@ -41,9 +41,9 @@ use crate::stores::{DynamoDb, Item, Standing, StoreError, from_item, number, tex
 const MAX_TRIES: usize = 3;
 /// Subjects whose windows an instance remembers.
 const MAX_VIEWS: u64 = 10_000;
-/// How long the item of a subject that is no user stays after a bucket's first request. Limits per
-/// address or e-mail are over a day at most.
-const RETENTION: Duration = Duration::from_hours(48);
+/// How long the item of a subject that is no user stays when its longest window has nothing left to
+/// remember: callers' clocks differ, and DynamoDB's sweep is not to come first.
+const RETENTION: Duration = Duration::from_hours(1);
 /// Windows out of use that one request clears away on its way.
 const MAX_CLEARED: usize = 2;
 
@@ -132,14 +132,15 @@ impl DynamoDbEngine {
                     return Ok(Verdict::Admitted(admitted(ask, &buckets, &changed)));
                 }
                 Tried::NotSo(item) => {
+                    let windows = windows_of(&item);
+                    self.remember(ask.subject, windows.clone());
                     if let Some(proof) = ask.proof
                         && let Some(verdict) = objection(&item, proof)
                     {
+                        // Who asks again with what is current finds the windows known.
                         return Ok(verdict);
                     }
-                    let windows = windows_of(&item);
                     let readings = readings(ask, &windows);
-                    self.remember(ask.subject, windows.clone());
                     let is_refused = |(check, reading)| Check::refuses(check, reading);
                     if ask.checks.iter().zip(&readings).any(is_refused) {
                         return Ok(Verdict::Refused(readings));
@@ -411,10 +412,11 @@ impl Plan {
         if has_moved {
             plan.clear_unused(ask, view);
             if !matches!(ask.subject, Subject::User(_)) {
+                // One subject that is no user is always asked about with the same windows.
+                let longest = ask.checks.iter().map(|check| check.window.memory()).max();
+                let expiry = ask.now.plus(longest.unwrap_or_default()).plus(RETENTION);
                 let name = plan.expression.name("ttl");
-                let ttl = plan
-                    .expression
-                    .value(number(ask.now.plus(RETENTION).seconds()));
+                let ttl = plan.expression.value(number(expiry.seconds()));
                 plan.expression.set(format!("{name} = {ttl}"));
             }
         }
@@ -512,7 +514,9 @@ impl Plan {
             let names = attribute::ALL.map(|name| it.name(format!("{}.{name}", id.as_str())));
             let read = it.value(number(counter.newest.0));
             it.require(format!("{} = {read}", names[0]));
-            names.into_iter().for_each(|name| it.remove(name));
+            for name in names {
+                it.remove(name);
+            }
             self.cleared.push(id.clone());
         }
     }
@@ -522,12 +526,12 @@ impl Plan {
 fn refund_of(counted: &[(Check, Reading)], view: &Windows) -> Expression {
     let mut it = Expression::default();
     for (check, reading) in counted {
-        let Some(counter) = view.get(&check.id) else {
+        let Some(kept) = view.get(&check.id) else {
             continue;
         };
-        let of_bucket = if counter.newest.0 == reading.bucket {
+        let of_bucket = if kept.newest.0 == reading.bucket {
             attribute::COUNT
-        } else if counter
+        } else if kept
             .previous
             .is_some_and(|(bucket, _)| bucket == reading.bucket)
         {
@@ -538,10 +542,10 @@ fn refund_of(counted: &[(Check, Reading)], view: &Windows) -> Expression {
         let id = check.id.as_str();
         let newest = it.name(format!("{id}.{}", attribute::NEWEST));
         let count = it.name(format!("{id}.{of_bucket}"));
-        let read = it.value(number(counter.newest.0));
+        let read = it.value(number(kept.newest.0));
         let cost = it.value(number(check.cost));
         it.require(format!("{newest} = {read} AND {count} >= {cost}"));
-        let still_counts = reading.bucket + check.window.span() > counter.newest.0;
+        let still_counts = reading.bucket + check.window.span() > kept.newest.0;
         it.set(format!("{count} = {count} - {cost}"));
         if still_counts {
             let sum = it.name(format!("{id}.{}", attribute::SUM));

@@ -17,6 +17,7 @@ use super::EngineError;
 use super::dynamodb::{DynamoDbEngine, Lease};
 use super::pending::PendingRemovals;
 use crate::clock::{Clock, Timestamp};
+use crate::ids::SessionId;
 use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window};
 use crate::stores::Standing;
 use crate::stores::valkey::{Live, ValkeyLink};
@@ -221,7 +222,7 @@ impl ValkeyEngine {
         call.args.push(now.unwrap_or_default());
         let (epoch, session) = match ask.proof {
             Some(Proof { epoch, session }) => {
-                let session = session.map(|session| session.short());
+                let session = session.map(SessionId::short);
                 (epoch.to_string(), session.unwrap_or_default())
             }
             None => (String::new(), String::new()),

@@ -13,8 +13,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{
-    ApiKeyRecord, CidrList, EmailAddress, EmailKey, KeyDigest, KeyLimits, KeyName, LimitSlot,
-    QuotaOverride, Role, Rotation, ScopeSet, Tier, User,
+    ApiKeyRecord, CidrList, EmailAddress, EmailKey, KeyDigest, KeyLimits, KeyName, KeysRevoked,
+    LimitSlot, QuotaOverride, Role, Rotation, ScopeSet, Tier, User,
 };
 use crate::clock::Timestamp;
 use crate::ids::{EventId, KeyId, UserId};
@@ -71,6 +71,35 @@ pub(crate) struct UserItem {
     pub(crate) epoch: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) quota_override: Option<QuotaOverride>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) keys_revoked: Option<KeysRevokedItem>,
+}
+
+pub(crate) const KEYS_REVOKED: &str = "keys_revoked";
+
+/// One attribute, so that a generation of keys cannot end without a time.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeysRevokedItem {
+    pub(crate) generation: u64,
+    pub(crate) at: i64,
+}
+
+impl From<KeysRevoked> for KeysRevokedItem {
+    fn from(revoked: KeysRevoked) -> Self {
+        Self {
+            generation: revoked.generation,
+            at: revoked.at.millis(),
+        }
+    }
+}
+
+impl From<KeysRevokedItem> for KeysRevoked {
+    fn from(item: KeysRevokedItem) -> Self {
+        Self {
+            generation: item.generation,
+            at: Timestamp::from_millis(item.at),
+        }
+    }
 }
 
 impl From<&User> for UserItem {
@@ -89,6 +118,7 @@ impl From<&User> for UserItem {
             updated_at: user.updated_at.millis(),
             epoch: user.epoch,
             quota_override: user.quota_override,
+            keys_revoked: user.keys_revoked.map(KeysRevokedItem::from),
         }
     }
 }
@@ -107,6 +137,7 @@ impl From<UserItem> for User {
             updated_at: Timestamp::from_millis(item.updated_at),
             epoch: item.epoch,
             quota_override: item.quota_override,
+            keys_revoked: item.keys_revoked.map(KeysRevoked::from),
         }
     }
 }
@@ -140,7 +171,25 @@ pub(crate) struct ApiKeyItem {
     pub(crate) made_by: Option<KeyId>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) rotation: Option<RotationItem>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) last_used_at: Option<i64>,
+    #[serde(default)]
+    pub(crate) generation: u64,
 }
+
+/// What of a key's item may change with its owner's knowledge; the rest is as it was made, or is
+/// written by whoever sees the key used.
+pub(crate) const CHANGEABLE: [&str; 9] = [
+    "name",
+    "scopes",
+    "allowed_cidrs",
+    "limit_hour",
+    "limit_day",
+    "limit_month",
+    "limit_slot",
+    "revoked_at",
+    "rotation",
+];
 
 /// One attribute, so that a successor without an end of the overlap, which would leave the old key
 /// alive, cannot be stored.
@@ -174,6 +223,8 @@ impl From<&ApiKeyRecord> for ApiKeyItem {
                 to: rotation.to,
                 live_until: rotation.live_until.millis(),
             }),
+            last_used_at: key.last_used_at.map(Timestamp::millis),
+            generation: key.generation,
         }
     }
 }
@@ -202,6 +253,8 @@ impl From<ApiKeyItem> for ApiKeyRecord {
                 to: rotation.to,
                 live_until: Timestamp::from_millis(rotation.live_until),
             }),
+            last_used_at: item.last_used_at.map(Timestamp::from_millis),
+            generation: item.generation,
         }
     }
 }
@@ -279,6 +332,10 @@ mod tests {
                 hour: Some(Allowance(None)),
                 ..QuotaOverride::default()
             }),
+            keys_revoked: Some(KeysRevoked {
+                generation: 2,
+                at: Timestamp::from_millis(at.millis() + 1),
+            }),
         };
 
         let item: HashMap<String, AttributeValue> =
@@ -305,6 +362,8 @@ mod tests {
             revoked_at: None,
             made_by: None,
             rotation: None,
+            last_used_at: None,
+            generation: 0,
         }
     }
 
@@ -320,7 +379,7 @@ mod tests {
                 day: Some(20),
                 month: Some(1_000_000_000),
             },
-            limit_slot: LimitSlot::first_free(&[]),
+            limit_slot: Some(LimitSlot::taken_at(9)),
             expires_at: Some(later(1)),
             revoked_at: Some(later(2)),
             made_by: Some(KeyId::new(bare.created_at)),
@@ -328,6 +387,8 @@ mod tests {
                 to: KeyId::new(later(3)),
                 live_until: later(4),
             }),
+            last_used_at: Some(later(5)),
+            generation: 6,
             ..key()
         };
 

@@ -9,7 +9,7 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, Value,
+    RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates, Value,
 };
 use secrecy::ExposeSecret;
 
@@ -77,6 +77,17 @@ pub enum LinkState {
     Down { since: Timestamp },
 }
 
+/// Why Valkey gave no sign of life.
+#[derive(Debug, thiserror::Error)]
+pub enum PingError {
+    /// It cannot be connected to, it did not answer in time, or it says that it is not ready.
+    #[error("Valkey is away or too slow")]
+    Away(#[source] RedisError),
+    /// It takes neither this sign-in nor, after it, this command.
+    #[error("Valkey refuses to answer")]
+    Refused(#[source] RedisError),
+}
+
 /// The link of one process, shared by all of its requests.
 #[derive(Clone)]
 pub struct ValkeyLink(Arc<Inner>);
@@ -142,14 +153,18 @@ impl ValkeyLink {
     /// The live link; without one, a try to make it begins beside the caller, unless one is under
     /// way or has just failed.
     pub(crate) fn live(&self) -> Option<Live> {
-        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
-        let live = live.clone();
+        let live = self.at_hand();
         let is_fresh = |live: &Live| live.made_at.elapsed() < RELINK_AFTER;
-        if live.as_ref().is_none_or(|live| !is_fresh(live)) && self.claim_attempt() {
+        if live.as_ref().is_none_or(|live| !is_fresh(live)) && self.claim_attempt(RETRY_AFTER) {
             let link = self.clone();
             tokio::spawn(async move { link.attempt().await });
         }
         live
+    }
+
+    fn at_hand(&self) -> Option<Live> {
+        let live = self.0.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.clone()
     }
 
     /// How it is.
@@ -167,9 +182,45 @@ impl ValkeyLink {
 
     /// Makes the link and waits for it; for the start. A failure is no reason not to start.
     pub async fn connect(&self) {
-        if self.claim_attempt() {
-            self.attempt().await;
+        if self.claim_attempt(RETRY_AFTER) {
+            // What came of it is in the log.
+            let _ = self.attempt().await;
         }
+    }
+
+    /// Asks the server for a sign of life. Without a link it connects first, within a second. A
+    /// link that stood before is no proof when it fails: the server may have closed it while
+    /// nobody looked, so it is given up and made anew once. Every `PING` has the budget of any
+    /// other command.
+    ///
+    /// It does not heed the pause between tries to connect: whoever calls it sees to that. While
+    /// somebody else is connecting, the server counts as away.
+    pub async fn ping(&self) -> Result<(), PingError> {
+        if let Some(live) = self.at_hand()
+            && self.ping_on(&live).await.is_ok()
+        {
+            return Ok(());
+        }
+        let live = self.connect_anew().await?;
+        Ok(self.ping_on(&live).await?)
+    }
+
+    async fn ping_on(&self, live: &Live) -> RedisResult<()> {
+        let answer: RedisResult<Value> = self.query(live, &redis::cmd("PING")).await;
+        answer.map(|_| ())
+    }
+
+    /// Connects in a task of its own, so that a caller who goes away does not leave a try behind
+    /// that never ends.
+    async fn connect_anew(&self) -> RedisResult<Live> {
+        let busy = || RedisError::from((ErrorKind::Io, "a connection is being made"));
+        if !self.claim_attempt(Duration::ZERO) {
+            return Err(busy());
+        }
+        let link = self.clone();
+        let attempt = tokio::spawn(async move { link.attempt().await });
+        attempt.await.unwrap_or_else(|_| Err(busy()))?;
+        self.at_hand().ok_or_else(busy)
     }
 
     /// Sends one command within the budget. A failure takes the link down for everybody.
@@ -207,19 +258,19 @@ impl ValkeyLink {
                 .unwrap_or_else(PoisonError::into_inner);
             attempt.down_since = Some(self.0.clock.now());
             attempt.last = Some(Instant::now());
-            tracing::warn!(cause = %error, "Valkey is away: limits are decided by DynamoDB");
+            tracing::warn!(cause = %error, "the link to Valkey is down: without it DynamoDB decides limits");
         }
     }
 
-    fn claim_attempt(&self) -> bool {
+    /// Whether it is this caller's turn to connect: nobody else does, and the last try is `pause`
+    /// ago.
+    fn claim_attempt(&self, pause: Duration) -> bool {
         let mut attempt = self
             .0
             .attempt
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_too_soon = attempt
-            .last
-            .is_some_and(|last| last.elapsed() < RETRY_AFTER);
+        let is_too_soon = attempt.last.is_some_and(|last| last.elapsed() < pause);
         if attempt.is_under_way || is_too_soon {
             return false;
         }
@@ -227,7 +278,7 @@ impl ValkeyLink {
         true
     }
 
-    async fn attempt(&self) {
+    async fn attempt(&self) -> RedisResult<()> {
         let made = tokio::time::timeout(CONNECT_TIMEOUT, self.0.open()).await;
         let made = made.unwrap_or_else(|_| {
             Err(RedisError::from((
@@ -253,10 +304,12 @@ impl ValkeyLink {
                     made: attempt.made,
                     made_at: Instant::now(),
                 });
-                tracing::info!("Valkey is there: limits are decided by it");
+                tracing::info!("the link to Valkey is up");
+                Ok(())
             }
             Err(error) => {
                 tracing::debug!(cause = %error, "Valkey is still away");
+                Err(error)
             }
         }
     }
@@ -292,9 +345,10 @@ impl Inner {
         };
         let (seconds, micros): (i64, i64) =
             redis::from_redis_value(connection.send(&redis::cmd("TIME")).await?)?;
-        let now = match self.clock.is_shifted() {
-            true => self.clock.now(),
-            false => Timestamp::from_millis(seconds * 1_000 + micros / 1_000),
+        let now = if self.clock.is_shifted() {
+            self.clock.now()
+        } else {
+            Timestamp::from_millis(seconds * 1_000 + micros / 1_000)
         };
         Ok((connection, now))
     }
@@ -335,6 +389,18 @@ impl Inner {
     }
 }
 
+impl From<RedisError> for PingError {
+    fn from(error: RedisError) -> Self {
+        use ServerErrorKind::{NoPerm, ResponseError};
+        match error.kind() {
+            ErrorKind::AuthenticationFailed
+            | ErrorKind::Extension
+            | ErrorKind::Server(NoPerm | ResponseError) => Self::Refused(error),
+            _ => Self::Away(error),
+        }
+    }
+}
+
 fn not_found(error: impl std::error::Error + 'static) -> RedisError {
     (ErrorKind::Io, "the cache cannot be reached", chain(&error)).into()
 }
@@ -345,9 +411,10 @@ impl From<&ValkeyServer> for ValkeyAddress {
             Transport::Plain => "redis",
             Transport::Tls => "rediss",
         };
-        let host = match server.host.contains(':') {
-            true => format!("[{}]", server.host),
-            false => server.host.clone(),
+        let host = if server.host.contains(':') {
+            format!("[{}]", server.host)
+        } else {
+            server.host.clone()
         };
         Self {
             url: format!("{scheme}://{host}:{}", server.port),

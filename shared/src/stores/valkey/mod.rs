@@ -5,4 +5,4 @@ pub mod iam;
 mod link;
 
 pub(crate) use link::Live;
-pub use link::{LinkState, ValkeyAddress, ValkeyLink};
+pub use link::{LinkState, PingError, ValkeyAddress, ValkeyLink};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::{Answer, PASSWORD, TestStack};
+use crate::support::{Account, Answer, KEYS, Key, PASSWORD, TestStack};
 
 const PATH: &str = "/api/v1/auth/password/reset/confirm";
 const NEW: &str = "quartz-lantern-orchid-3";
@@ -168,6 +168,73 @@ async fn a_sign_in_with_the_old_password_that_races_a_reset_leaves_no_session() 
         for login in logins.iter().filter(|login| login.status == 200) {
             let access = login.body["tokens"]["access_token"].as_str().unwrap();
             assert_eq!(stack.me_status(access).await, 401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reset_that_claims_a_never_verified_account_takes_its_keys_away() {
+    let stack = TestStack::start().await;
+    let squatter = stack.register("ada@example.com").await;
+    let key = stack
+        .make_key(&squatter, json!({"limits": {"hour": 9}}))
+        .await;
+    assert_eq!(stack.use_key(&key).await.status, 200);
+    let token = reset_token(&stack, "ada@example.com").await;
+
+    confirm(&stack, &token, NEW).await;
+
+    stack
+        .use_key(&key)
+        .await
+        .assert_problem(401, "unauthenticated");
+    let body = json!({"email": "ada@example.com", "password": NEW});
+    let login = stack.post("/api/v1/auth/login").json(&body).send().await;
+    let ada = Account::from_answer("ada@example.com", &login.body);
+    let listed = stack.get(KEYS).bearer(&ada.access_token).send().await;
+    assert_eq!(listed.body["items"], json!([]));
+    assert!(stack.show_key(&ada, &key).await["revoked_at"].is_string());
+    let own = stack.make_key(&ada, json!({})).await;
+    assert_eq!(stack.use_key(&own).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_reset_of_a_verified_account_leaves_its_keys() {
+    let stack = TestStack::start().await;
+    stack.register("ada@example.com").await;
+    let token = reset_token(&stack, "ada@example.com").await;
+    confirm(&stack, &token, NEW).await;
+    let body = json!({"email": "ada@example.com", "password": NEW});
+    let login = stack.post("/api/v1/auth/login").json(&body).send().await;
+    let ada = Account::from_answer("ada@example.com", &login.body);
+    let key = stack.make_key(&ada, json!({})).await;
+    let token = reset_token(&stack, "ada@example.com").await;
+
+    confirm(&stack, &token, PASSWORD).await;
+
+    assert_eq!(stack.use_key(&key).await.status, 200);
+    assert_eq!(stack.me_status(&ada.access_token).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_made_while_an_account_is_claimed_are_gone_with_it() {
+    let stack = TestStack::start().await;
+    let squatter = stack.register("ada@example.com").await;
+    let token = reset_token(&stack, "ada@example.com").await;
+    let makings = (0..10).map(|_| stack.create_key(&squatter, json!({})));
+
+    let (answers, confirmed) = tokio::join!(join_all(makings), confirm(&stack, &token, NEW));
+
+    assert_eq!(confirmed.status, 204, "{}", confirmed.text);
+    for answer in answers {
+        if answer.status == 201 {
+            let key = Key::from_answer(&answer);
+            stack
+                .use_key(&key)
+                .await
+                .assert_problem(401, "unauthenticated");
+        } else {
+            answer.assert_problem(401, "unauthenticated");
         }
     }
 }

@@ -1,0 +1,137 @@
+//! What the handlers share: made once at the start, cheap to clone.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use turnpike_shared::admission::{Admission, AdmissionParts, Budgets, Caller, SetupError};
+use turnpike_shared::auth::secret::SecretTooShort;
+use turnpike_shared::auth::{
+    ApiKey, Claims, KeyChanges, KeyManager, KeyRefused, KeyRing, StageSecret,
+};
+use turnpike_shared::clock::{Clock, Timestamp};
+use turnpike_shared::config::{self, ConfigError, Cors, Environment, StageConfig, UserTables};
+use turnpike_shared::errors::Problem;
+use turnpike_shared::stores::{DynamoDb, SecretError, StoreError, UserStore, read_secret};
+use turnpike_shared::token_verifier::TokenVerifier;
+use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
+
+use crate::api_keys;
+
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the secret of the cursors cannot be had")]
+    Secret(#[from] SecretError),
+    #[error("TURNPIKE_CURSOR_SECRET or the secret behind its ARN cannot be used")]
+    CursorSecret(#[from] SecretTooShort),
+    #[error(transparent)]
+    Admission(#[from] SetupError),
+}
+
+/// The state of the function.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    admission: Admission,
+    users: UserStore,
+    tokens: TokenVerifier,
+    cursor_key: CursorKey,
+    clock: Clock,
+    stage: StageConfig,
+    panic_path: Option<String>,
+}
+
+impl App {
+    pub async fn from_environment(env: Environment) -> Result<Self, StartError> {
+        let parts = AdmissionParts {
+            dynamodb: DynamoDb::from_environment(&env)?,
+            clock: Clock::system(),
+            budgets: Budgets::default(),
+            policy: None,
+        };
+        Self::new(env, parts).await
+    }
+
+    /// Builds the function from `parts`, and the rest from the environment.
+    pub async fn new(env: Environment, parts: AdmissionParts) -> Result<Self, StartError> {
+        let stage = StageConfig::read(&env)?;
+        let tables = UserTables::read(&env)?;
+        let panic_path = config::panic_path(&env, stage.stage)?;
+        let secret = config::cursor_secret(&env, stage.stage)?;
+        let AdmissionParts {
+            dynamodb, clock, ..
+        } = parts.clone();
+        let (secret, admission) = tokio::try_join!(
+            async { Ok::<_, StartError>(StageSecret::new(&read_secret(&env, &secret).await?)?) },
+            async { Ok(Admission::from_environment(&env, &stage, parts).await?) },
+        )?;
+        let users = UserStore::new(&dynamodb, tables);
+        Ok(Self(Arc::new(Inner {
+            admission,
+            tokens: TokenVerifier::new(users.clone(), &stage.issuer, clock.clone()),
+            users,
+            cursor_key: CursorKey::new(&secret),
+            clock,
+            stage,
+            panic_path,
+        })))
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    pub(crate) fn users(&self) -> &UserStore {
+        &self.0.users
+    }
+
+    pub(crate) fn cursor_key(&self) -> &CursorKey {
+        &self.0.cursor_key
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// A key of the stage's kind, which nobody has had before.
+    pub(crate) fn new_key(&self) -> ApiKey {
+        ApiKey::generate(self.0.stage.stage.key_kind())
+    }
+
+    pub(crate) fn cors(&self) -> Cors {
+        self.0.stage.cors.clone()
+    }
+
+    pub(crate) fn function_context(&self) -> FunctionContext {
+        FunctionContext::new("users", &self.0.stage.issuer, self.0.clock.clone())
+            .panicking_at(self.0.panic_path.clone())
+    }
+
+    /// Changes the caller's keys as `decide` says; the next request of anybody meets them so.
+    pub(crate) async fn change_keys(
+        &self,
+        caller: &Caller,
+        now: Timestamp,
+        decide: impl Fn(&KeyRing, KeyManager) -> Result<KeyChanges, KeyRefused>,
+    ) -> Result<KeyChanges, Problem> {
+        let (owner, manager) = (caller.id(), api_keys::manager(caller));
+        let change = self
+            .users()
+            .change_keys(owner, manager, now, |ring| decide(ring, manager));
+        let changed = self.admission().changing(owner, change).await?;
+        changed.map_err(api_keys::problem_of)
+    }
+}
+
+impl Admits for App {
+    fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    async fn verify(&self, token: &SecretString) -> Result<Option<Claims>, StoreError> {
+        self.0.tokens.verify(token).await
+    }
+}
