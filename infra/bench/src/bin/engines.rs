@@ -347,8 +347,8 @@ impl Caller {
                 check("day", WindowId::DAY, Window::DAY, Source::Tier),
                 check("month", WindowId::MONTH, Window::Month, Source::Tier),
                 check(
-                    "default",
-                    WindowId::named("default", 60),
+                    "requests",
+                    WindowId::named("requests", 60),
                     Window::Sliding { seconds: 60 },
                     Source::Class,
                 ),
