@@ -103,7 +103,7 @@ test-url: | need-rust ## Run the tests that fit any stage against one: make test
 # builds for this machine's processor, with the linker from .venv, against a glibc no newer than the Lambda runtime's. The
 # folder is its own because `sam build` leaves arm64 binaries in target/lambda.
 .PHONY: test-lambda
-test-lambda: $(venv)/.made $(venv)/ministack/.made | need-rust ## Run the integration tests against the real binaries in AWS's Lambda emulator
+test-lambda: $(venv)/.made $(venv)/ministack/.made | need-rust need-redis ## Run the integration tests against the real binaries in AWS's Lambda emulator
 ifeq ($(shell uname -s),Linux)
 	@$(call say,test-lambda: building the bootstraps)
 	PATH="$(bin):$$PATH" cargo lambda build --profile lambda-test --lambda-dir target/bootstraps --locked $(packages)
@@ -112,6 +112,7 @@ ifeq ($(shell uname -s),Linux)
 	TURNPIKE_SAM='$(bin)/sam' \
 	TURNPIKE_RIE='$(bin)/aws-lambda-rie' \
 	TURNPIKE_MINISTACK='$(venv)/ministack/bin/ministack' \
+	TURNPIKE_REDIS_SERVER="$$(infra/tools/redis-server.sh)" \
 	cargo test --package turnpike-tests --test it --locked lambda::
 else
 	@$(call say,test-lambda: skipped; the Lambda emulator is a Linux program)

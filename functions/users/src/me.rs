@@ -36,6 +36,10 @@ pub(crate) struct ProfileRequest {
     /// 1 to 200 characters; null removes the name.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 200, example = "Ada King")]
+    #[expect(
+        clippy::option_option,
+        reason = "left out, null and a value are three things that a client can say"
+    )]
     full_name: Option<Option<String>>,
 }
 

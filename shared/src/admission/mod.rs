@@ -734,7 +734,10 @@ impl Admission {
         on_outage: OnOutage,
     ) -> Asked {
         let now = self.now();
-        if let Some(report) = never_admitted(checks, now) {
+        // What is known of a caller may be old, and their limit no longer zero: the engine says.
+        if proof.is_none()
+            && let Some(report) = never_admitted(checks, now)
+        {
             return Asked::Refused(report);
         }
         if let Some(report) = self.0.refusals.of(subject, checks, now) {

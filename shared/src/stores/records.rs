@@ -117,7 +117,7 @@ pub(super) fn assignments(assigned: Vec<Assignment>) -> Assignments {
     for (index, (name, value)) in assigned.into_iter().enumerate() {
         parts.names.push((format!("#{index}"), name.to_owned()));
         if let Some(value) = value {
-            parts.set += &format!(", #{index} = :{index}");
+            parts.set = format!("{}, #{index} = :{index}", parts.set);
             parts.values.push((format!(":{index}"), value));
         } else {
             let clause = if parts.remove.is_empty() {
@@ -125,7 +125,7 @@ pub(super) fn assignments(assigned: Vec<Assignment>) -> Assignments {
             } else {
                 ","
             };
-            parts.remove.push_str(&format!("{clause} #{index}"));
+            parts.remove = format!("{}{clause} #{index}", parts.remove);
         }
     }
     parts

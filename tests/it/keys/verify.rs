@@ -66,7 +66,7 @@ async fn every_reason_to_refuse_a_key_has_its_code() {
     let ada = stack.register("ada@example.com").await;
     let idle = stack.register("idle@example.com").await;
     let soon = turnpike_shared::clock::Clock::system().now();
-    let soon = soon.plus(Duration::from_secs(60)).to_string();
+    let soon = soon.plus(Duration::from_mins(1)).to_string();
     let revoked = stack.make_key(&ada, json!({})).await;
     let expired = stack.make_key(&ada, json!({"expires_at": soon})).await;
     let inactive = stack.make_key(&idle, json!({})).await;

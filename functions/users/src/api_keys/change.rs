@@ -32,6 +32,10 @@ pub(crate) struct ApiKeyChangeRequest {
     /// Replaces all of the key's own limits; null takes them away.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<RequestedLimits>)]
+    #[expect(
+        clippy::option_option,
+        reason = "left out, null and a value are three things that a client can say"
+    )]
     limits: Option<Option<RequestedLimits>>,
 }
 

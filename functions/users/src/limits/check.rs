@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use turnpike_shared::admission::Caller;
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::errors::{FieldError, Problem};
-use turnpike_shared::limits::plan;
+use turnpike_shared::limits::{LimitState, plan};
 use turnpike_shared::limits::policy::{Rate, is_name};
 use turnpike_shared::web::{ApiJson, problem_of};
 use utoipa::ToSchema;
@@ -141,7 +141,7 @@ pub(crate) async fn check(
     Ok(Json(LimitBody {
         allowed: !report.is_refused(),
         limit: asked.rate.limit,
-        remaining: state.map_or(0, |state| state.remaining()),
+        remaining: state.map_or(0, LimitState::remaining),
         reset_at: state.and_then(|state| state.reset_at),
     }))
 }

@@ -62,9 +62,8 @@ pub(crate) async fn explain(
 ) -> Result<Json<ExplanationBody>, Problem> {
     let admission = app.admission();
     let report = match find(&query)? {
-        None => Ok(LimitReport::default()),
+        None | Some((_, Access::Uncounted(_))) => Ok(LimitReport::default()),
         Some((class, Access::Open)) => admission.look_open(ip, class).await,
-        Some((_, Access::Uncounted(_))) => Ok(LimitReport::default()),
         Some((class, _)) => admission.look(&caller, class).await,
     };
     let report = report.map_err(|error| problem_of(error.into(), admission.now()))?;

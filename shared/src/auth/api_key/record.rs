@@ -474,8 +474,8 @@ pub(crate) mod tests {
 
         for (generation, revoked_at, all, expected) in cases {
             let key = ApiKeyRecord {
-                generation,
                 revoked_at,
+                generation,
                 ..record()
             };
 

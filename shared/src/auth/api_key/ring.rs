@@ -271,8 +271,8 @@ impl KeyRing {
 
     /// The slots that live keys have once `changes` are made.
     pub fn slots_after(&self, changes: &KeyChanges, now: Timestamp) -> BTreeSet<LimitSlot> {
-        let changed = |key: &ApiKeyRecord| changes.changed.iter().find(|new| new.id == key.id);
-        let keys = self.keys.iter().map(|key| changed(key).unwrap_or(key));
+        let as_changed = |key: &ApiKeyRecord| changes.changed.iter().find(|new| new.id == key.id);
+        let keys = self.keys.iter().map(|key| as_changed(key).unwrap_or(key));
         slots(keys.chain(&changes.made), now)
     }
 
@@ -362,4 +362,278 @@ fn slots<'a>(
         .into_iter()
         .filter(|key| key.state(now) == KeyState::Live);
     live.filter_map(|key| key.limit_slot).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::KeyKind;
+    use super::super::record::tests::{T, record};
+    use super::*;
+    use crate::auth::{Role, Tier};
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const LIMITED: KeyLimits = KeyLimits {
+        hour: Some(5),
+        day: None,
+        month: None,
+    };
+
+    fn owner() -> User {
+        User {
+            id: record().owner,
+            email: "ada@example.com".parse().unwrap(),
+            full_name: None,
+            tier: Tier::free(),
+            roles: vec![Role::User],
+            is_active: true,
+            is_verified: true,
+            created_at: T,
+            updated_at: T,
+            quota_override: None,
+            epoch: 41,
+            keys_revoked: None,
+        }
+    }
+
+    fn ring(keys: &[&ApiKeyRecord]) -> KeyRing {
+        KeyRing::new(&owner(), keys.iter().copied().cloned().collect())
+    }
+
+    fn session() -> KeyManager {
+        KeyManager::Session(SessionId::new(T))
+    }
+
+    fn new() -> NewKey {
+        NewKey::of(&ApiKey::generate(KeyKind::Test), T)
+    }
+
+    fn draft(limits: KeyLimits) -> KeyDraft {
+        KeyDraft {
+            name: "CI".parse().unwrap(),
+            scopes: ScopeSet::default_of_key(),
+            allowed_cidrs: CidrList::everywhere(),
+            limits,
+            expires_at: None,
+        }
+    }
+
+    fn managing() -> ApiKeyRecord {
+        ApiKeyRecord {
+            scopes: ScopeSet::of_roles(&[Role::User]),
+            ..record()
+        }
+    }
+
+    fn revoked() -> ApiKeyRecord {
+        ApiKeyRecord {
+            revoked_at: Some(T),
+            ..record()
+        }
+    }
+
+    fn limited(slot: u64) -> ApiKeyRecord {
+        ApiKeyRecord {
+            limits: LIMITED,
+            limit_slot: Some(LimitSlot::taken_at(slot)),
+            ..record()
+        }
+    }
+
+    #[test]
+    fn a_new_key_belongs_to_the_owners_generation_and_to_the_key_that_made_it() {
+        let maker = ApiKeyRecord {
+            generation: 3,
+            ..managing()
+        };
+        let owner = User {
+            keys_revoked: Some(KeysRevoked {
+                generation: 3,
+                at: T,
+            }),
+            ..owner()
+        };
+        let ring = KeyRing::new(&owner, vec![maker.clone()]);
+        let draft = draft(KeyLimits::NONE);
+
+        let by_session = ring.make(&new(), &draft, session(), T).unwrap().outcome;
+        let by_key = ring.make(&new(), &draft, KeyManager::Key(maker.id), T);
+
+        assert_eq!((by_session.generation, by_session.made_by), (3, None));
+        assert_eq!(by_key.unwrap().outcome.made_by, Some(maker.id));
+    }
+
+    #[test]
+    fn who_may_no_longer_manage_keys_makes_changes_rotates_and_revokes_none() {
+        let target = record();
+        let gone = [
+            revoked(),
+            record(),
+            ApiKeyRecord {
+                expires_at: Some(T),
+                ..managing()
+            },
+        ];
+        for maker in gone {
+            let (ring, manager) = (ring(&[&maker, &target]), KeyManager::Key(maker.id));
+            let refusals = [
+                ring.make(&new(), &draft(KeyLimits::NONE), manager, T),
+                ring.change(target.id, &KeyChange::default(), manager, T),
+                ring.rotate(target.id, &new(), HOUR, manager, T),
+                ring.revoke(target.id, manager, T),
+            ];
+
+            for refused in refusals {
+                assert_eq!(refused.unwrap_err(), KeyRefused::ManagerGone);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_is_named_after_the_change_that_takes_it_and_kept_while_there_are_limits() {
+        let (plain, counted) = (record(), limited(7));
+        let ring = ring(&[&plain, &counted]);
+        let slot = |id, limits| {
+            let change = KeyChange {
+                limits: Some(limits),
+                ..KeyChange::default()
+            };
+            ring.change(id, &change, session(), T)
+                .unwrap()
+                .outcome
+                .limit_slot
+        };
+        let other = KeyLimits {
+            hour: Some(6),
+            ..KeyLimits::NONE
+        };
+
+        assert_eq!(slot(plain.id, LIMITED), Some(LimitSlot::taken_at(42)));
+        assert_eq!(slot(counted.id, other), Some(LimitSlot::taken_at(7)));
+        assert_eq!(slot(counted.id, KeyLimits::NONE), None);
+    }
+
+    #[test]
+    fn slots_of_keys_that_are_not_live_are_free_and_two_keys_may_share_one() {
+        let mut keys: Vec<ApiKeyRecord> = (1..=5).map(limited).collect();
+        keys.push(limited(5));
+        let try_one = |keys: &[ApiKeyRecord]| {
+            let ring = KeyRing::new(&owner(), keys.to_vec());
+            ring.make(&new(), &draft(LIMITED), session(), T)
+        };
+
+        assert_eq!(try_one(&keys).unwrap_err(), KeyRefused::TooManyWithLimits);
+        keys[4].revoked_at = Some(T);
+        assert_eq!(try_one(&keys).unwrap_err(), KeyRefused::TooManyWithLimits);
+        keys[5].expires_at = Some(T);
+        let made = try_one(&keys).unwrap();
+        let slots = KeyRing::new(&owner(), keys).slots_after(&made, T);
+        let slots: Vec<u64> = slots.into_iter().map(LimitSlot::number).collect();
+        assert_eq!(slots, [1, 2, 3, 4, 42]);
+    }
+
+    #[test]
+    fn a_hundred_live_keys_leave_no_room_and_dead_ones_take_none() {
+        let mut keys: Vec<ApiKeyRecord> = (0..100).map(|_| record()).collect();
+        let make = |keys: &[ApiKeyRecord]| {
+            let ring = KeyRing::new(&owner(), keys.to_vec());
+            ring.make(&new(), &draft(KeyLimits::NONE), session(), T)
+        };
+
+        assert_eq!(make(&keys).unwrap_err(), KeyRefused::TooManyKeys);
+        keys[50].expires_at = Some(T);
+        assert!(make(&keys).is_ok());
+    }
+
+    #[test]
+    fn a_rotation_keeps_what_the_key_may_and_gives_it_to_another_id() {
+        let old = ApiKeyRecord {
+            made_by: Some(KeyId::new(T)),
+            last_used_at: Some(T),
+            expires_at: Some(T.plus(HOUR)),
+            ..limited(7)
+        };
+        let at_once = ring(&[&old])
+            .rotate(old.id, &new(), Duration::ZERO, session(), T)
+            .unwrap();
+        let slowly = ring(&[&old])
+            .rotate(old.id, &new(), HOUR, session(), T)
+            .unwrap();
+
+        let made = at_once.made.unwrap();
+        assert_ne!((made.id, made.digest), (old.id, old.digest));
+        assert_eq!((made.limits, made.limit_slot), (old.limits, old.limit_slot));
+        assert_eq!(
+            (made.expires_at, made.made_by),
+            (old.expires_at, old.made_by)
+        );
+        assert_eq!((made.last_used_at, made.rotation), (None, None));
+        assert_eq!(at_once.changed[0].state(T), KeyState::Revoked);
+        assert_eq!(slowly.changed[0].state(T), KeyState::Live);
+        assert_eq!(slowly.changed[0].revoked_at, None);
+    }
+
+    #[test]
+    fn a_revocation_takes_along_what_the_key_or_one_before_it_made_and_nothing_else() {
+        let (old, heir) = (managing(), managing());
+        let old = ApiKeyRecord {
+            rotation: Some(Rotation {
+                to: heir.id,
+                live_until: T.plus(HOUR),
+            }),
+            ..old
+        };
+        let made_by = |maker: &ApiKeyRecord| ApiKeyRecord {
+            made_by: Some(maker.id),
+            ..record()
+        };
+        let (child, elder, apart) = (made_by(&heir), made_by(&old), record());
+        let dead = ApiKeyRecord {
+            revoked_at: Some(T.minus(HOUR)),
+            ..made_by(&heir)
+        };
+        let ring = ring(&[&apart, &child, &elder, &dead, &old, &heir]);
+
+        let changed = ring.revoke(heir.id, session(), T).unwrap().changed;
+        let of_old = ring.revoke(old.id, session(), T).unwrap().changed;
+
+        let ids = |keys: &[ApiKeyRecord]| keys.iter().map(|key| key.id).collect::<Vec<_>>();
+        assert_eq!(ids(&changed), [heir.id, child.id, elder.id]);
+        assert!(changed.iter().all(|key| key.revoked_at == Some(T)));
+        assert_eq!(ids(&of_old), [old.id, elder.id]);
+    }
+
+    #[test]
+    fn a_revoked_key_revoked_once_more_takes_along_what_is_left_of_what_it_made() {
+        let maker = revoked();
+        let child = ApiKeyRecord {
+            made_by: Some(maker.id),
+            ..record()
+        };
+
+        let with_child = ring(&[&maker, &child]).revoke(maker.id, session(), T);
+        let alone = ring(&[&maker]).revoke(maker.id, session(), T);
+
+        assert_eq!(with_child.unwrap().changed.len(), 1);
+        assert!(alone.unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_owner_who_lost_a_role_may_still_rename_what_was_made_with_it_and_give_it_to_nobody() {
+        let was_an_admins = ApiKeyRecord {
+            scopes: [Scope::AdminWrite].into_iter().collect(),
+            ..record()
+        };
+        let ring = ring(&[&was_an_admins]);
+        let rename = KeyChange {
+            name: Some("Old".parse().unwrap()),
+            ..KeyChange::default()
+        };
+
+        let renamed = ring.change(was_an_admins.id, &rename, session(), T);
+        let rotated = ring.rotate(was_an_admins.id, &new(), HOUR, session(), T);
+
+        assert_eq!(renamed.unwrap().outcome.name.as_str(), "Old");
+        let not_held = GrantRefused::ScopesNotHeld(was_an_admins.scopes);
+        assert_eq!(rotated.unwrap_err(), KeyRefused::NotGranted(not_held));
+    }
 }

@@ -651,7 +651,7 @@ mod tests {
         ]
     }
 
-    fn windows_of_key(slot: u8) -> [(WindowId, Window); 3] {
+    fn windows_of_key(slot: u64) -> [(WindowId, Window); 3] {
         windows_of_tier().map(|(_, window)| (WindowId::of_key(slot, window), window))
     }
 
@@ -773,7 +773,7 @@ mod tests {
         let of_keys = (0..KEY_SLOTS).flat_map(|slot| {
             let limits = [premium.hour, premium.day, premium.month];
             let limits = limits.map(|limit| limit.unwrap() / u64::from(KEY_SLOTS));
-            windows_of_key(slot).into_iter().zip(limits)
+            windows_of_key(slot.into()).into_iter().zip(limits)
         });
         let mut windows = Windows::new();
         for ((id, window), limit) in of_tier.chain(per_user).chain(of_keys) {

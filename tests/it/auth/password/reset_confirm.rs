@@ -233,7 +233,7 @@ async fn keys_that_are_made_while_an_account_is_claimed_are_gone_with_it() {
                 .use_key(&key)
                 .await
                 .assert_problem(401, "unauthenticated");
-        } else {
+        } else if answer.code() != "throttled" {
             answer.assert_problem(401, "unauthenticated");
         }
     }

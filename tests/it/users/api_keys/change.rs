@@ -158,3 +158,34 @@ async fn a_key_that_is_not_live_is_not_changed() {
         assert_eq!(stack.show_key(&ada, key).await["name"], "CI");
     }
 }
+
+#[tokio::test]
+async fn a_limit_of_zero_lets_nothing_in_until_it_is_raised() {
+    let stack = TestStack::start().await;
+    let ada = stack.register("ada@example.com").await;
+    let key = stack.make_key(&ada, json!({"limits": {"hour": 0}})).await;
+
+    let refused = stack.use_key(&key).await;
+    stack.pass(Duration::from_secs(1));
+    change(&stack, &ada, &key, json!({"limits": {"hour": 1}})).await;
+
+    assert_eq!((refused.status, refused.header("retry-after")), (429, ""));
+    assert_eq!(refused.body["violated-policies"], json!(["key-hour"]));
+    assert_eq!(stack.use_key(&key).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_revoked_key_with_a_limit_of_zero_is_no_credential() {
+    let stack = TestStack::start().await;
+    let ada = stack.register("ada@example.com").await;
+    let key = stack.make_key(&ada, json!({"limits": {"hour": 0}})).await;
+    assert_eq!(stack.use_key(&key).await.status, 429);
+
+    stack.revoke_key(&ada, &key).await;
+    stack.pass(Duration::from_secs(1));
+
+    stack
+        .use_key(&key)
+        .await
+        .assert_problem(401, "unauthenticated");
+}

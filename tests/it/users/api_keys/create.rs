@@ -183,7 +183,10 @@ async fn of_twenty_simultaneous_keys_with_limits_of_their_own_five_are_made() {
     let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(won.len(), 5);
     for answer in lost {
-        answer.assert_problem(409, "too-many-keys");
+        // Five changes of one user at once may leave a sixth request undecided.
+        if answer.code() != "throttled" {
+            answer.assert_problem(409, "too-many-keys");
+        }
     }
     // Each counts by itself.
     for answer in won {
@@ -238,7 +241,7 @@ async fn what_was_counted_for_a_key_is_removed_once_nobody_counts_there() {
         let item = item.send().await.unwrap().item.unwrap();
         let of_keys = item
             .keys()
-            .filter(|name| name.starts_with('k') && name.ends_with(".i"));
+            .filter(|name| name.starts_with('k') && name.strip_suffix(".i").is_some());
         of_keys.count()
     };
     let first = stack.make_key(&ada, limits.clone()).await;

@@ -181,6 +181,7 @@ async fn a_key_that_is_revoked_while_it_makes_keys_leaves_none_behind() {
                     .assert_problem(401, "unauthenticated");
             }
             409 => answer.assert_problem(409, "too-many-keys"),
+            429 => answer.assert_problem(429, "throttled"),
             _ => answer.assert_problem(401, "unauthenticated"),
         }
     }

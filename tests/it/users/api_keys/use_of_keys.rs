@@ -37,7 +37,7 @@ async fn what_is_nobodys_key_is_refused_like_any_bad_credential() {
     let ada = stack.register("ada@example.com").await;
     let key = stack.make_key(&ada, json!({})).await.secret;
     let cases = [
-        "".to_owned(),
+        String::new(),
         "junk".to_owned(),
         key[..45].to_owned(),
         format!("{key}0"),
