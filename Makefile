@@ -134,8 +134,12 @@ lint-openapi: $(venv)/.made $(node_modules)/.made ## Check the OpenAPI document:
 
 # What it measures and how, with the figures: docs/benchmarks.md.
 .PHONY: bench
-bench: $(venv)/.made | need-rust ## Measure start-up, sizes and throughput into docs/benchmarks.md
+bench: $(venv)/.made | need-rust need-redis ## Measure start-up, sizes, throughput and admission into docs/benchmarks.md
 	@infra/bench/run.sh
+
+.PHONY: bench-admission
+bench-admission: | need-rust need-redis ## Measure what admission costs into docs/benchmarks.md, and nothing else
+	@infra/bench/run.sh admission
 
 # Apart from `make bench`, because it builds everything anew in a folder that it removes again.
 .PHONY: bench-first-answer

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is measured, each program as it is deployed, and measures it. `make bench` calls it, and has made .venv.
-# The first time takes as long as four builds with full link-time optimisation.
+# The first time takes as long as four builds with full link-time optimisation. With `admission` it builds and measures
+# what admission costs, and nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -10,26 +11,42 @@ if [[ $(uname -s) != Linux ]] || ! command -v taskset >/dev/null || (($(nproc) <
   echo 'make bench needs Linux, two cores, and taskset (Debian and Ubuntu: apt-get install util-linux).' >&2
   exit 1
 fi
+redis=$(infra/tools/redis-server.sh)
+
+# Cargo merges the features of what it builds together; therefore each program by itself.
+target=${CARGO_TARGET_DIR:-target}
+program() { cargo build --release --locked "$@"; }
+say 'bench: building the local stack, the bench and what the local stack is measured against'
+program --package turnpike-local
+for feature in report engines plain; do
+  name=$feature
+  [[ $feature != report ]] || name=turnpike-bench
+  program --package turnpike-bench --no-default-features --features "$feature" --bin "$name"
+done
+programs=(--local "$target/release/turnpike-local" --engines "$target/release/engines" --plain "$target/release/plain"
+  --redis "$redis")
+
+if [[ ${1:-} == admission ]]; then
+  say 'bench: measuring; for five minutes, leave the machine alone'
+  exec "$target/release/turnpike-bench" admission "${programs[@]}" --into docs/benchmarks.md
+fi
 
 # The sizes are those of the archives that are deployed.
 packages=$(mktemp)
 trap 'rm -f "$packages"' EXIT
 make package | tee "$packages"
 
-# Starts are measured here, so for this processor. Cargo merges the features of what it builds together; therefore each
-# program by itself.
+# Starts are measured here, so for this processor.
 bootstraps=target/bench
 bootstrap() { PATH="$PWD/.venv/bin:$PATH" cargo lambda build --release --locked --lambda-dir "$bootstraps" "$@"; }
 say 'bench: building the functions for this processor'
-bootstrap --package turnpike-auth
-bootstrap --package turnpike-system
+for function in auth system users; do
+  [[ ! -d functions/$function ]] || bootstrap --package "turnpike-$function"
+done
 say 'bench: building what they are measured against'
 bootstrap --package turnpike-bench --no-default-features --bin hello
 bootstrap --package turnpike-bench --no-default-features --features clients --bin client-start
-say 'bench: building the local stack and the bench'
-cargo build --release --locked --package turnpike-local
-cargo build --release --locked --package turnpike-bench --no-default-features --features report --bin turnpike-bench
 
-say 'bench: measuring; for a minute, leave the machine alone'
-target/release/turnpike-bench report \
-  --bootstraps "$bootstraps" --local target/release/turnpike-local --packages "$packages" --into docs/benchmarks.md
+say 'bench: measuring; for six minutes, leave the machine alone'
+"$target/release/turnpike-bench" report \
+  --bootstraps "$bootstraps" --packages "$packages" "${programs[@]}" --into docs/benchmarks.md

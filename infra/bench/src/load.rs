@@ -8,23 +8,25 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::error::{BenchError, read};
+use crate::error::BenchError;
+use crate::server::cpu_seconds;
 use crate::statistics::Sample;
+use crate::wire::{Wire, get};
 
 const WARM_UP: Duration = Duration::from_secs(2);
 const DURATION: Duration = Duration::from_secs(10);
 const PASSWORD: &str = "plum-violin-harbour-7";
-/// A kernel tick in `/proc/<id>/stat`: a hundredth of a second to every program on Linux,
-/// whatever the kernel's own is (proc(5)).
-const TICKS_PER_SECOND: f64 = 100.0;
+const ME: &str = "/api/v1/auth/me";
 
 /// What is asked for.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// Each sign-in is the next of 64 users'
     SignIns,
-    /// Each connection is one user's
+    /// `GET /api/v1/auth/me`; each connection is one user's
     Me,
+    /// The same path without a credential, of a server that wants none
+    Plain,
 }
 
 #[derive(Args)]
@@ -52,35 +54,67 @@ pub(crate) struct Outcome {
     pub(crate) generator_cores: f64,
 }
 
+impl Outcome {
+    /// The processor time that the server's process took for one request.
+    pub(crate) fn cpu_micros_per_request(&self) -> f64 {
+        self.server_cores * 1_000_000.0 / self.per_second
+    }
+
+    /// How many requests the server's process answers in a second of its own processor time.
+    pub(crate) fn per_cpu_second(&self) -> f64 {
+        self.per_second / self.server_cores
+    }
+}
+
 /// An account of the benchmark's own.
 #[derive(Clone)]
-struct Account {
+pub(crate) struct Account {
     email: String,
     access_token: String,
 }
 
+impl Account {
+    /// A request for `GET /api/v1/auth/me` in its user's name.
+    pub(crate) fn me(&self) -> Vec<u8> {
+        get(
+            ME,
+            &format!("authorization: Bearer {}\r\n", self.access_token),
+        )
+    }
+}
+
 impl Load {
     pub(crate) async fn run(self) -> Result<Outcome, BenchError> {
-        let accounts = self.accounts().await?;
+        let accounts = match self.kind {
+            Kind::SignIns => register(&self.base, 64).await?,
+            Kind::Me => register(&self.base, self.connections).await?,
+            Kind::Plain => vec![],
+        };
         let counted_from = Instant::now() + WARM_UP;
-        let until = counted_from + DURATION;
+        let counted = Counted {
+            from: counted_from,
+            until: counted_from + DURATION,
+        };
         let mut connections = JoinSet::new();
         for number in 0..self.connections {
             // The accounts of this connection alone: nobody signs in twice at the same time.
             let own = accounts.iter().skip(number as usize);
-            let own = own.step_by(self.connections as usize).cloned().collect();
-            let connection = Connection {
-                client: Client::builder().pool_max_idle_per_host(1).build()?,
-                base: self.base.clone(),
-                kind: self.kind,
-                accounts: own,
-            };
-            connections.spawn(connection.run(counted_from, until));
+            let mut own = own.step_by(self.connections as usize).cloned();
+            let base = self.base.clone();
+            match self.kind {
+                Kind::SignIns => {
+                    connections.spawn(sign_in(base, own.collect(), counted));
+                }
+                Kind::Me | Kind::Plain => {
+                    let request = own.next().map_or_else(|| get(ME, ""), |own| own.me());
+                    connections.spawn(ask(base, request, counted));
+                }
+            }
         }
-        tokio::time::sleep_until(counted_from.into()).await;
+        tokio::time::sleep_until(counted.from.into()).await;
         let (server, own) = (self.server.to_string(), "self");
         let before = (cpu_seconds(&server)?, cpu_seconds(own)?);
-        tokio::time::sleep_until(until.into()).await;
+        tokio::time::sleep_until(counted.until.into()).await;
         let after = (cpu_seconds(&server)?, cpu_seconds(own)?);
 
         let mut times = vec![];
@@ -99,65 +133,78 @@ impl Load {
             generator_cores: (after.1 - before.1) / seconds,
         })
     }
+}
 
-    async fn accounts(&self) -> Result<Vec<Account>, BenchError> {
-        let count = match self.kind {
-            Kind::SignIns => 64,
-            Kind::Me => self.connections,
-        };
-        let client = Client::new();
-        let mut accounts = vec![];
-        for number in 0..count {
-            let email = format!("bench-{number}@example.com");
-            let body = json!({"email": email, "password": PASSWORD});
-            let url = format!("{}/api/v1/auth/register", self.base);
-            let answer = send(client.post(url).json(&body), StatusCode::CREATED).await?;
-            let token = answer["tokens"]["access_token"].as_str();
-            accounts.push(Account {
-                email,
-                access_token: token.unwrap_or_default().to_owned(),
-            });
+/// Makes that many accounts.
+pub(crate) async fn register(base: &str, count: u32) -> Result<Vec<Account>, BenchError> {
+    let client = Client::new();
+    let mut accounts = vec![];
+    for number in 0..count {
+        let email = format!("bench-{number}@example.com");
+        let body = json!({"email": email, "password": PASSWORD});
+        let url = format!("{base}/api/v1/auth/register");
+        let answer = send(client.post(url).json(&body), StatusCode::CREATED).await?;
+        let token = answer["tokens"]["access_token"].as_str();
+        accounts.push(Account {
+            email,
+            access_token: token.unwrap_or_default().to_owned(),
+        });
+    }
+    Ok(accounts)
+}
+
+/// Which requests count: those sent from the one moment on and answered before the other.
+#[derive(Clone, Copy)]
+struct Counted {
+    from: Instant,
+    until: Instant,
+}
+
+impl Counted {
+    /// Takes down the time of a request; `false` once it is over.
+    fn take(self, begun: Instant, times: &mut Vec<Duration>) -> bool {
+        let ended = Instant::now();
+        let is_over = ended >= self.until;
+        if !is_over && begun >= self.from {
+            times.push(ended - begun);
         }
-        Ok(accounts)
+        !is_over
     }
 }
 
-struct Connection {
-    client: Client,
+/// Signs in to one account after another.
+async fn sign_in(
     base: String,
-    kind: Kind,
     accounts: Vec<Account>,
+    counted: Counted,
+) -> Result<Vec<Duration>, BenchError> {
+    let client = Client::builder().pool_max_idle_per_host(1).build()?;
+    let url = format!("{base}/api/v1/auth/login");
+    let mut times = vec![];
+    for account in accounts.iter().cycle() {
+        let begun = Instant::now();
+        let body = json!({"email": account.email, "password": PASSWORD});
+        send(client.post(&url).json(&body), StatusCode::OK).await?;
+        if !counted.take(begun, &mut times) {
+            break;
+        }
+    }
+    Ok(times)
 }
 
-impl Connection {
-    /// The time of each request that was sent from `counted_from` on and answered before `until`.
-    async fn run(self, counted_from: Instant, until: Instant) -> Result<Vec<Duration>, BenchError> {
-        let mut times = vec![];
-        for account in self.accounts.iter().cycle() {
-            let begun = Instant::now();
-            send(self.request(account), StatusCode::OK).await?;
-            let ended = Instant::now();
-            if ended >= until {
-                break;
-            }
-            if begun >= counted_from {
-                times.push(ended - begun);
-            }
-        }
-        Ok(times)
-    }
-
-    fn request(&self, account: &Account) -> RequestBuilder {
-        let base = &self.base;
-        match self.kind {
-            Kind::SignIns => self
-                .client
-                .post(format!("{base}/api/v1/auth/login"))
-                .json(&json!({"email": account.email, "password": PASSWORD})),
-            Kind::Me => self
-                .client
-                .get(format!("{base}/api/v1/auth/me"))
-                .bearer_auth(&account.access_token),
+/// Sends one request again and again.
+async fn ask(
+    base: String,
+    request: Vec<u8>,
+    counted: Counted,
+) -> Result<Vec<Duration>, BenchError> {
+    let mut wire = Wire::connect(&base).await?;
+    let mut times = vec![];
+    loop {
+        let begun = Instant::now();
+        wire.ask(&request).await?;
+        if !counted.take(begun, &mut times) {
+            return Ok(times);
         }
     }
 }
@@ -171,24 +218,6 @@ async fn send(request: RequestBuilder, expected: StatusCode) -> Result<Value, Be
         return Err(BenchError::Answer(url, format!("{status}: {body}")));
     }
     serde_json::from_str(&body).map_err(|error| BenchError::Unreadable(url, error.to_string()))
-}
-
-/// The processor time that a process has taken: fields 14 and 15 of proc(5)'s `stat`.
-fn cpu_seconds(process: &str) -> Result<f64, BenchError> {
-    let file = format!("/proc/{process}/stat");
-    let stat = read(&file)?;
-    // The second field is the program's name in brackets, and may hold anything.
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: Option<Vec<u32>> = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse().ok())
-        .collect();
-    match ticks.as_deref() {
-        Some([user, system]) => Ok((f64::from(*user) + f64::from(*system)) / TICKS_PER_SECOND),
-        _ => Err(BenchError::Unreadable(file, stat)),
-    }
 }
 
 fn micros(time: Duration) -> u64 {

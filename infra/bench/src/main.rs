@@ -1,23 +1,30 @@
 //! `turnpike-bench`: measures the programs that `run.sh` has built, and writes the figures down.
 
+mod admission;
 mod clients;
+mod engines;
 mod error;
 mod load;
 mod machine;
+mod memory;
 mod report;
+mod server;
 mod sizes;
 mod start;
 mod statistics;
 mod throughput;
+mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::admission::Programs;
 use crate::error::BenchError;
 use crate::load::Load;
-use crate::report::Figures;
+use crate::memory::Steady;
+use crate::report::{Block, Figures};
 
 /// Measures Turnpike.
 #[derive(Parser)]
@@ -30,8 +37,18 @@ struct Arguments {
 enum Command {
     /// Measure everything, print it and write it into a Markdown file
     Report(Inputs),
+    /// Measure what admission costs, print it and, if a file is given, write it there
+    Admission {
+        #[command(flatten)]
+        programs: Programs,
+        /// The Markdown file whose figures of admission are replaced
+        #[arg(long, value_name = "FILE")]
+        into: Option<PathBuf>,
+    },
     /// Send requests to a server and print what came of it, as JSON
     Load(Load),
+    /// Send a million requests to a server and print what memory it had meanwhile, as JSON
+    Steady(Steady),
 }
 
 /// What is measured.
@@ -40,9 +57,8 @@ struct Inputs {
     /// The folder with <program>/bootstrap for each function, hello and client-start
     #[arg(long, value_name = "DIR")]
     bootstraps: PathBuf,
-    /// The program turnpike-local, in its release build
-    #[arg(long, value_name = "FILE")]
-    local: PathBuf,
+    #[command(flatten)]
+    programs: Programs,
     /// What `make package` printed
     #[arg(long, value_name = "FILE")]
     packages: PathBuf,
@@ -55,7 +71,9 @@ struct Inputs {
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Report(inputs) => report(inputs).await,
-        Command::Load(load) => print_load(load).await,
+        Command::Admission { programs, into } => admission(&programs, into.as_deref()).await,
+        Command::Load(load) => print(load.run().await),
+        Command::Steady(steady) => print(steady.run().await),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,29 +88,42 @@ async fn main() -> ExitCode {
 }
 
 async fn report(inputs: Inputs) -> Result<(), BenchError> {
-    let keys = start::signing_keys(&inputs.local).await?;
+    let local = &inputs.programs.local;
+    let keys = start::signing_keys(local).await?;
     let figures = Figures {
         machine: machine::describe()?,
         start: start::measure(&inputs.bootstraps, &keys).await?,
         clients: clients::measure(&inputs.bootstraps).await?,
         sizes: sizes::read_sizes(&inputs.packages)?,
-        throughput: throughput::measure(&inputs.local).await?,
+        throughput: throughput::measure(local).await?,
     };
     let text = figures.to_markdown();
+    show(&text);
+    report::write(&inputs.into, Block::All, &text)?;
+    admission(&inputs.programs, Some(&inputs.into)).await
+}
+
+async fn admission(programs: &Programs, into: Option<&Path>) -> Result<(), BenchError> {
+    let machine = machine::describe()?;
+    let text = programs.measure().await?.to_markdown(&machine);
+    show(&text);
+    match into {
+        Some(file) => report::write(file, Block::Admission, &text),
+        None => Ok(()),
+    }
+}
+
+fn show(text: &str) {
     #[expect(clippy::print_stdout, reason = "this is what the person reads")]
     {
         println!("{text}");
     }
-    report::write(&inputs.into, &text)
 }
 
-async fn print_load(load: Load) -> Result<(), BenchError> {
-    let outcome = load.run().await?;
-    let json = serde_json::to_string(&outcome)
-        .map_err(|error| BenchError::Unreadable("the outcome".into(), error.to_string()))?;
-    #[expect(clippy::print_stdout, reason = "the report reads it")]
-    {
-        println!("{json}");
-    }
+/// Hands findings on to the process that wants them.
+fn print(findings: Result<impl serde::Serialize, BenchError>) -> Result<(), BenchError> {
+    let json = serde_json::to_string(&findings?)
+        .map_err(|error| BenchError::Unreadable("the findings".into(), error.to_string()))?;
+    show(&json);
     Ok(())
 }

@@ -4,19 +4,41 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::admission::Admission;
 use crate::clients::ClientStart;
+use crate::engines::Decisions;
 use crate::error::{BenchError, read};
 use crate::load::Outcome;
 use crate::machine::Line;
+use crate::memory::Memory;
 use crate::sizes::Size;
 use crate::start::{Endpoint, RUNS, Start};
 use crate::throughput::Throughput;
 
-const BEGIN: &str = "<!-- begin: figures of `make bench` -->\n";
-const END: &str = "<!-- end: figures of `make bench` -->";
+/// A part of the documentation that a command writes anew.
+#[derive(Clone, Copy)]
+pub(crate) enum Block {
+    All,
+    Admission,
+}
+
+impl Block {
+    fn name(self) -> &'static str {
+        match self {
+            Self::All => "figures of `make bench`",
+            Self::Admission => "figures of `make bench-admission`",
+        }
+    }
+}
 
 /// How many times as long as `hello` a function may take to start.
 const START_GOAL: f64 = 1.5;
+/// How many times as long as GCRA's script the engine on Valkey may take, at the median.
+const VALKEY_GOAL: f64 = 1.3;
+/// Requests that a second of processor time is to be enough for, with limits on Valkey.
+const REQUESTS_GOAL: f64 = 12_000.0;
+/// The processor time that one may take, in microseconds.
+const CPU_GOAL: f64 = 100.0;
 
 /// Everything that was measured.
 pub(crate) struct Figures {
@@ -35,6 +57,18 @@ impl Figures {
             clients(&self.clients),
             sizes(&self.sizes),
             throughput(&self.throughput),
+        ]
+        .join("\n")
+    }
+}
+
+impl Admission {
+    pub(crate) fn to_markdown(&self, measured_on: &[Line]) -> String {
+        [
+            machine(measured_on),
+            engines(&self.engines),
+            routes(&self.routes),
+            memory(&self.memory),
         ]
         .join("\n")
     }
@@ -146,6 +180,88 @@ fn throughput(throughput: &Throughput) -> String {
     text
 }
 
+fn engines(decisions: &[Decisions]) -> String {
+    let mut text = format!(
+        "| decisions | at a time | per second | p50 | p99 | p50 of GCRA's | goal: at most {VALKEY_GOAL:.1} |\n\
+         |---|---:|---:|---:|---:|---:|---|\n"
+    );
+    for decision in decisions {
+        let label = match decision.way.as_str() {
+            "increment" => "`INCR`, for comparison",
+            "gcra" => "GCRA on one key (`infra/bench/src/gcra.lua`), for comparison",
+            "memory" => "engine in memory, without standing",
+            "dynamodb" => "engine on DynamoDB (embedded, over HTTP, on the same core)",
+            _ => "engine on Valkey",
+        };
+        let gcra = decisions
+            .iter()
+            .find(|other| other.way == "gcra" && other.concurrency == decision.concurrency);
+        let p50 = Duration::from_nanos(decision.p50_nanos);
+        let of_gcra = gcra.map_or(f64::NAN, |gcra| {
+            p50.as_secs_f64() / Duration::from_nanos(gcra.p50_nanos).as_secs_f64()
+        });
+        let goal = match decision.way.as_str() {
+            "valkey" => met(of_gcra <= VALKEY_GOAL),
+            _ => "-",
+        };
+        let _ = writeln!(
+            text,
+            "| {label} | {} | {:.0} | {} | {} | {of_gcra:.2} | {goal} |",
+            decision.concurrency,
+            decision.per_second,
+            micros(p50),
+            micros(Duration::from_nanos(decision.p99_nanos)),
+        );
+    }
+    text
+}
+
+fn routes(routes: &[(&str, Outcome)]) -> String {
+    let mut text = format!(
+        "| `GET /api/v1/auth/me`, 16 connections, one core | per second | p50 | p99 | server's cores | CPU of a request | per CPU second | goal: {REQUESTS_GOAL:.0}, {CPU_GOAL:.0} µs |\n\
+         |---|---:|---:|---:|---:|---:|---:|---|\n"
+    );
+    for (label, outcome) in routes {
+        let (cpu, per_second) = (outcome.cpu_micros_per_request(), outcome.per_cpu_second());
+        let goal = if label.ends_with("Valkey") {
+            met(per_second >= REQUESTS_GOAL && cpu < CPU_GOAL)
+        } else {
+            "-"
+        };
+        let _ = writeln!(
+            text,
+            "| {label} | {:.0} | {} | {} | {:.2} | {cpu:.1} µs | {per_second:.0} | {goal} |",
+            outcome.per_second,
+            micros(Duration::from_micros(outcome.p50_micros)),
+            micros(Duration::from_micros(outcome.p99_micros)),
+            outcome.server_cores,
+        );
+    }
+    text
+}
+
+fn memory(memory: &Memory) -> String {
+    let mut text = format!(
+        "| memory, {} users, limits on Valkey | resident | more than at first |\n|---|---:|---:|\n",
+        memory.users
+    );
+    let mebibytes = |kibibytes: u32| f64::from(kibibytes) / 1024.0;
+    let first = memory
+        .looks
+        .first()
+        .map_or(0.0, |look| mebibytes(look.kibibytes));
+    for look in &memory.looks {
+        let now = mebibytes(look.kibibytes);
+        let _ = writeln!(
+            text,
+            "| after {} requests | {now:.1} MiB | {:.1} MiB |",
+            look.requests,
+            now - first,
+        );
+    }
+    text
+}
+
 fn met(is_met: bool) -> &'static str {
     if is_met { "met" } else { "missed" }
 }
@@ -154,20 +270,29 @@ fn millis(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 
-/// Replaces what stands between the two marks of a file.
-pub(crate) fn write(file: &Path, text: &str) -> Result<(), BenchError> {
+fn micros(time: Duration) -> String {
+    format!("{:.1} µs", time.as_secs_f64() * 1_000_000.0)
+}
+
+/// Replaces what stands between the two marks of a block in a file.
+pub(crate) fn write(file: &Path, block: Block, text: &str) -> Result<(), BenchError> {
     let old = read(file)?;
-    let new = replaced(&old, text).ok_or_else(|| {
-        let what = "the marks around the figures are missing".to_owned();
+    let new = replaced(&old, block, text).ok_or_else(|| {
+        let what = format!("the marks around the {} are missing", block.name());
         BenchError::Unreadable(file.display().to_string(), what)
     })?;
     std::fs::write(file, new).map_err(|error| BenchError::File(file.to_owned(), error))
 }
 
-fn replaced(old: &str, text: &str) -> Option<String> {
-    let (before, rest) = old.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+fn replaced(old: &str, block: Block, text: &str) -> Option<String> {
+    let name = block.name();
+    let (begin, end) = (
+        format!("<!-- begin: {name} -->\n"),
+        format!("<!-- end: {name} -->"),
+    );
+    let (before, rest) = old.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}\n{text}\n{end}{after}"))
 }
 
 #[cfg(test)]
@@ -175,13 +300,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
-        let old = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
+    fn only_what_stands_between_a_blocks_own_marks_is_replaced() {
+        let page = |all: &str, admission: &str| {
+            format!(
+                "before\n<!-- begin: figures of `make bench` -->\n{all}<!-- end: figures of `make bench` -->\n\
+                 between\n<!-- begin: figures of `make bench-admission` -->\n{admission}\
+                 <!-- end: figures of `make bench-admission` -->\nafter\n"
+            )
+        };
 
-        let new = replaced(&old, "| new |\n").unwrap();
+        let new = replaced(&page("\nold\n", "\nold\n"), Block::Admission, "| new |\n").unwrap();
 
-        assert_eq!(new, format!("before\n{BEGIN}\n| new |\n\n{END}\nafter\n"));
-        assert_eq!(replaced(&new, "| new |\n"), Some(new.clone()));
-        assert_eq!(replaced("no marks", "| new |\n"), None);
+        assert_eq!(new, page("\nold\n", "\n| new |\n\n"));
+        let again = replaced(&new, Block::All, "| all |\n").unwrap();
+        assert_eq!(again, page("\n| all |\n\n", "\n| new |\n\n"));
+        assert_eq!(replaced("no marks", Block::All, "| new |\n"), None);
     }
 }

@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::scope::space_separated;
+use super::verified_tokens::TokenDigest;
 use super::{KeySet, QuotaOverride, Role, ScopeSet, SigningKeys, Tier, User};
 use crate::clock::Timestamp;
 use crate::ids::{self, SessionId, UserId};
@@ -134,7 +135,8 @@ impl TokenProfile {
         jsonwebtoken::encode(&header, &claims, key).map(Into::into)
     }
 
-    /// Takes a token that this issuer made for this audience and that is valid now.
+    /// Takes a token that this issuer made for this audience and that is valid now. Its signature is
+    /// verified once for as long as the set of keys is used.
     pub fn verify(
         &self,
         keys: &KeySet,
@@ -145,21 +147,29 @@ impl TokenProfile {
         if token.len() > MAX_BYTES {
             return Err(TokenRejected::TooLong);
         }
+        let digest = TokenDigest::of(token);
+        let known = keys.verified().get(digest);
+        // Another stage's profile may be asked with the same keys.
+        if let Some(claims) = known.filter(|claims| self.is_of(claims)) {
+            return timely(claims, now);
+        }
+        let claims = timely(self.verified(keys, token)?, now)?;
+        keys.verified().insert(digest, claims.clone());
+        Ok(claims)
+    }
+
+    /// The claims of a token whose signature is good, whenever it is valid.
+    fn verified(&self, keys: &KeySet, token: &str) -> Result<Claims, TokenRejected> {
         let header = header_of(token)?;
         if header.typ != TYPE || header.alg != keys.algorithm().name() {
             return Err(TokenRejected::WrongKind);
         }
         let key = keys.key(&header.kid).ok_or(TokenRejected::UnknownKey)?;
-        let claims: Claims = jsonwebtoken::decode(token, key, &self.validation(keys))?.claims;
-        let is_over = claims.exp <= now.seconds();
-        let latest_start = now.plus(CLOCK_SKEW).seconds();
-        let is_early =
-            claims.iat > latest_start || claims.nbf.is_some_and(|nbf| nbf > latest_start);
-        if is_over || is_early {
-            Err(TokenRejected::Untimely)
-        } else {
-            Ok(claims)
-        }
+        Ok(jsonwebtoken::decode(token, key, &self.validation(keys))?.claims)
+    }
+
+    fn is_of(&self, claims: &Claims) -> bool {
+        claims.iss == self.issuer && claims.aud == self.audience
     }
 
     fn validation(&self, keys: &KeySet) -> Validation {
@@ -171,6 +181,18 @@ impl TokenProfile {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation
+    }
+}
+
+/// Claims that are valid now.
+fn timely(claims: Claims, now: Timestamp) -> Result<Claims, TokenRejected> {
+    let is_over = claims.exp <= now.seconds();
+    let latest_start = now.plus(CLOCK_SKEW).seconds();
+    let is_early = claims.iat > latest_start || claims.nbf.is_some_and(|nbf| nbf > latest_start);
+    if is_over || is_early {
+        Err(TokenRejected::Untimely)
+    } else {
+        Ok(claims)
     }
 }
 

@@ -7,6 +7,7 @@ use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use serde::{Deserialize, Serialize};
 
 use super::Algorithm;
+use super::verified_tokens::VerifiedTokens;
 
 /// A document of public keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,7 @@ pub enum InvalidKeySet {
 pub struct KeySet {
     algorithm: Algorithm,
     keys: Vec<(String, Jwk, DecodingKey)>,
+    verified: VerifiedTokens,
 }
 
 /// The form in which a set is handed on.
@@ -44,6 +46,7 @@ impl KeySet {
                 .into_iter()
                 .map(read)
                 .collect::<Result<_, InvalidKeySet>>()?,
+            verified: VerifiedTokens::default(),
         })
     }
 
@@ -74,6 +77,11 @@ impl KeySet {
     /// Whether a key of this name is in it.
     pub fn has(&self, kid: &str) -> bool {
         self.key(kid).is_some()
+    }
+
+    /// What these keys have verified.
+    pub(super) fn verified(&self) -> &VerifiedTokens {
+        &self.verified
     }
 
     pub(super) fn key(&self, kid: &str) -> Option<&DecodingKey> {

@@ -16,6 +16,7 @@ pub mod secret;
 pub mod session;
 pub mod signing_keys;
 pub mod user;
+mod verified_tokens;
 
 pub use access_token::{Claims, TokenProfile, TokenRejected};
 pub use api_key::grant::{GrantRefused, Grantor, KeyGrant};

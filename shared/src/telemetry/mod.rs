@@ -7,7 +7,6 @@
 mod json;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::config::LogFilter;
 
@@ -20,7 +19,7 @@ pub fn init(filter: &LogFilter) {
     // Fails only when logging was started before, by another test of the same process.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .fmt_fields(JsonFields::new())
+        .fmt_fields(json::SpanFields)
         .event_format(json::JsonLines)
         .try_init();
 }

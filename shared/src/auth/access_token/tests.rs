@@ -111,3 +111,59 @@ fn a_token_states_its_users_scopes_as_one_space_separated_string() {
     let read = profile.verify(keys.public(), &token, T).unwrap();
     assert_eq!(read.scope, ScopeSet::of_roles(&[Role::Support]));
 }
+
+#[test]
+fn an_altered_token_is_never_taken_for_the_one_that_was_verified() {
+    let keys = keys(Algorithm::ES256);
+    let profile = TokenProfile::new("https://api.example.com");
+    let token = profile.issue(&keys, &user(), SessionId::new(T), T).unwrap();
+    profile.verify(keys.public(), &token, T).unwrap();
+    let token = token.expose_secret();
+
+    let altered = (0..token.len()).flat_map(|at| {
+        let with = |replaced: char| {
+            let mut bytes = token.as_bytes().to_vec();
+            bytes[at] = u8::try_from(replaced).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        ['A', 'B', '.'].map(with)
+    });
+    let cut = (0..token.len()).map(|at| token[..at].to_owned());
+    let grown = ['A', '=', '.', ' '].map(|more| format!("{token}{more}"));
+
+    for other in altered.chain(cut).chain(grown) {
+        if other != token {
+            let verified = profile.verify(keys.public(), &other.clone().into(), T);
+            assert!(verified.is_err(), "{other}");
+        }
+    }
+    assert!(profile.verify(keys.public(), &token.into(), T).is_ok());
+}
+
+#[test]
+fn a_token_that_was_verified_is_still_bound_to_its_time_its_issuer_and_its_keys() {
+    let keys = keys(Algorithm::ES256);
+    let here = TokenProfile::new("https://api.example.com");
+    let there = TokenProfile::new("https://staging.example.com");
+    let token = here.issue(&keys, &user(), SessionId::new(T), T).unwrap();
+    let first = here.verify(keys.public(), &token, T).unwrap();
+
+    assert_eq!(here.verify(keys.public(), &token, T).unwrap(), first);
+    let end = T.plus(ACCESS_TOKEN_LIFETIME);
+    let before = T.minus(Duration::from_secs(32));
+    for untimely in [end, before] {
+        assert!(matches!(
+            here.verify(keys.public(), &token, untimely),
+            Err(TokenRejected::Untimely)
+        ));
+    }
+    assert!(matches!(
+        there.verify(keys.public(), &token, T),
+        Err(TokenRejected::Invalid(_))
+    ));
+    let next = self::keys(Algorithm::ES256);
+    assert!(matches!(
+        here.verify(next.public(), &token, T),
+        Err(TokenRejected::UnknownKey)
+    ));
+}

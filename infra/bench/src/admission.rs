@@ -1,0 +1,89 @@
+//! What admission costs a request: the same route with it and without, on one core.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::engines::{self, Decisions};
+use crate::error::BenchError;
+use crate::load::Outcome;
+use crate::memory::{self, Memory};
+use crate::server::{Cores, Server};
+use crate::throughput::load;
+
+const CONNECTIONS: u32 = 16;
+
+/// The programs that are measured.
+#[derive(Args)]
+pub(crate) struct Programs {
+    /// The program turnpike-local, in its release build
+    #[arg(long, value_name = "FILE")]
+    pub(crate) local: PathBuf,
+    /// The program engines
+    #[arg(long, value_name = "FILE")]
+    engines: PathBuf,
+    /// The program plain
+    #[arg(long, value_name = "FILE")]
+    plain: PathBuf,
+    /// Redis or Valkey
+    #[arg(long, value_name = "FILE")]
+    redis: PathBuf,
+    /// The policy that refuses nothing
+    #[arg(long, value_name = "FILE", default_value = "infra/bench/generous.toml")]
+    policy: PathBuf,
+}
+
+pub(crate) struct Admission {
+    pub(crate) engines: Vec<Decisions>,
+    /// What was asked for, and what came of it.
+    pub(crate) routes: Vec<(&'static str, Outcome)>,
+    pub(crate) memory: Memory,
+}
+
+impl Programs {
+    pub(crate) async fn measure(&self) -> Result<Admission, BenchError> {
+        Ok(Admission {
+            engines: engines::measure(&self.engines, &self.redis).await?,
+            routes: self.routes().await?,
+            memory: memory::measure(self).await?,
+        })
+    }
+
+    async fn routes(&self) -> Result<Vec<(&'static str, Outcome)>, BenchError> {
+        let plain = Server::plain(&self.plain, Cores::MEASURED).await?;
+        let without = load(&plain, "plain", CONNECTIONS, Cores::OTHERS).await?;
+        drop(plain);
+
+        let redis = self.redis().await?;
+        let stack = self.stack(Some(&redis)).await?;
+        let on_valkey = load(&stack, "me", CONNECTIONS, Cores::OTHERS).await?;
+        drop((stack, redis));
+
+        let stack = self.stack(None).await?;
+        let on_dynamodb = load(&stack, "me", CONNECTIONS, Cores::OTHERS).await?;
+        Ok(vec![
+            ("without admission", without),
+            ("with a token, limits on Valkey", on_valkey),
+            ("with a token, limits on the embedded DynamoDB", on_dynamodb),
+        ])
+    }
+
+    pub(crate) async fn redis(&self) -> Result<Server, BenchError> {
+        Server::redis(&self.redis, Cores::OTHERS).await
+    }
+
+    /// The local stack on the core that is measured, with the limits in `valkey` if that is given.
+    pub(crate) async fn stack(&self, valkey: Option<&Server>) -> Result<Server, BenchError> {
+        let policy = path(&self.policy);
+        let url = valkey.map(Server::redis_url);
+        let mut arguments = vec!["--policy", policy.as_str()];
+        if let Some(url) = &url {
+            arguments.extend(["--valkey", url]);
+        }
+        Server::local_stack(&self.local, &arguments, Cores::MEASURED).await
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
