@@ -62,16 +62,21 @@ impl App {
         let panic_path = config::panic_path(&env, stage.stage)?;
         let secret = config::cursor_secret(&env, stage.stage)?;
         let AdmissionParts {
-            dynamodb, clock, ..
+            dynamodb,
+            clock,
+            budgets,
+            ..
         } = parts.clone();
         let (secret, admission) = tokio::try_join!(
             async { Ok::<_, StartError>(StageSecret::new(&read_secret(&env, &secret).await?)?) },
             async { Ok(Admission::from_environment(&env, &stage, parts).await?) },
         )?;
+        // Every request with a token waits for the keys.
+        let keys = UserStore::new(&dynamodb.within(budgets.dynamodb), tables.clone());
         let users = UserStore::new(&dynamodb, tables);
         Ok(Self(Arc::new(Inner {
             admission,
-            tokens: TokenVerifier::new(users.clone(), &stage.issuer, clock.clone()),
+            tokens: TokenVerifier::new(keys, &stage.issuer, clock.clone()),
             users,
             cursor_key: CursorKey::new(&secret),
             clock,

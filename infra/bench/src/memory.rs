@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::admission::Programs;
 use crate::error::BenchError;
-use crate::load::register;
+use crate::load::{Account, register};
 use crate::server::{Cores, findings, resident_kibibytes};
 use crate::wire::Wire;
 
@@ -54,7 +54,7 @@ impl Steady {
         for number in 0..CONNECTIONS {
             let own = accounts.iter().skip(number as usize);
             let own = own.step_by(CONNECTIONS as usize);
-            let requests: Vec<Vec<u8>> = own.map(|account| account.me()).collect();
+            let requests: Vec<Vec<u8>> = own.map(Account::me).collect();
             connections.push((Wire::connect(&self.base).await?, requests));
         }
         let mut looks = vec![];

@@ -63,7 +63,8 @@ impl Ladder {
         let answer = match &self.valkey {
             None => self.dynamodb.decide(ask).await,
             Some(valkey) => match valkey.decide(ask).await {
-                Ok(verdict) => Ok(verdict),
+                // That says nothing of DynamoDB, which had no part in it as a rule.
+                Ok(verdict) => return Outcome::Decided(verdict),
                 Err(ValkeyError::Store(error)) => Err(error),
                 Err(ValkeyError::Away(_) | ValkeyError::NoLink) => self.dynamodb.decide(ask).await,
             },
@@ -105,7 +106,7 @@ impl Ladder {
         let answer = match &self.valkey {
             None => self.dynamodb.refund(subject, counted).await,
             Some(valkey) => match valkey.refund(subject, counted).await {
-                Ok(()) => Ok(()),
+                Ok(()) => return,
                 Err(ValkeyError::Store(error)) => Err(error),
                 Err(ValkeyError::Away(_) | ValkeyError::NoLink) => {
                     self.dynamodb.refund(subject, counted).await

@@ -214,8 +214,8 @@ struct Inner {
     ladder: Ladder,
     directory: Directory,
     refusals: Refusals,
-    /// Credentials that a store has confirmed, and when.
-    confirmed: Cache<(UserId, Option<SessionId>, Option<KeyId>), Timestamp>,
+    /// Credentials that a store has confirmed, when, and under which epoch.
+    confirmed: Cache<CredentialId, (Timestamp, u64)>,
 }
 
 /// What a caller's request is counted in.
@@ -248,6 +248,9 @@ impl Counted<'_> {
         }
     }
 }
+
+/// A user's session or key.
+type CredentialId = (UserId, Option<SessionId>, Option<KeyId>);
 
 /// What one question came to, whoever asked.
 enum Asked {
@@ -355,14 +358,16 @@ impl Admission {
         let on_outage = policy.class("auth").on_outage;
         let mut held = Held(vec![]);
         let mut all = LimitReport::default();
-        for (subject, check) in plan::of_failed_passwords(&policy, email, ip) {
-            let checks = std::slice::from_ref(&check);
-            let denied = match self.ask(&subject, None, None, checks, on_outage).await {
+        let limits = plan::of_failed_passwords(&policy, email, ip);
+        for limits in limits.chunk_by(|(one, _), (other, _)| one == other) {
+            let subject = &limits[0].0;
+            let checks: Vec<Check> = limits.iter().map(|(_, check)| check.clone()).collect();
+            let denied = match self.ask(subject, None, None, &checks, on_outage).await {
                 Asked::Admitted(report, readings) => {
                     all.extend(report);
-                    let counted = readings.into_iter();
+                    let counted = checks.into_iter().zip(readings);
                     held.0
-                        .extend(counted.map(|reading| (subject.clone(), check.clone(), reading)));
+                        .extend(counted.map(|(check, reading)| (subject.clone(), check, reading)));
                     continue;
                 }
                 Asked::Refused(report) => {
@@ -546,6 +551,10 @@ impl Admission {
         if let Err(error) = Box::pin(valkey.forget(&subject)).await {
             tracing::debug!(cause = %error, "Valkey could not be told ahead of a change");
         }
+        let mut untold = Untold {
+            admission: self.clone(),
+            subject: Some(subject.clone()),
+        };
         let changed = Box::pin(change).await;
         self.0.refusals.forget(&subject);
         let mut told = Box::pin(valkey.forget(&subject)).await;
@@ -562,6 +571,7 @@ impl Admission {
                 tracing::error!(cause = %error, user = %user, "no word could be left of a change");
             }
         }
+        untold.subject = None;
         changed
     }
 
@@ -755,7 +765,7 @@ impl Admission {
         let outcome = Box::pin(self.0.ladder.decide(&ask, on_outage)).await;
         notes::degraded(self.0.ladder.degraded());
         let credential = match (subject, proof) {
-            (Subject::User(user), Some(proof)) => Some((*user, proof.session, key)),
+            (Subject::User(user), Some(proof)) => Some(((*user, proof.session, key), proof.epoch)),
             _ => None,
         };
         let verdict = match outcome {
@@ -785,34 +795,50 @@ impl Admission {
         }
     }
 
-    fn remember(
-        &self,
-        credential: Option<(UserId, Option<SessionId>, Option<KeyId>)>,
-        verdict: &Verdict,
-        now: Timestamp,
-    ) {
-        let Some(credential) = credential else {
+    fn remember(&self, credential: Option<(CredentialId, u64)>, verdict: &Verdict, now: Timestamp) {
+        let Some((credential, epoch)) = credential else {
             return;
         };
         match verdict {
             // A refusal says that the credential was good: it is looked at first.
             Verdict::Admitted(_) | Verdict::Refused(_) => {
-                self.0.confirmed.insert(credential, now);
+                self.0.confirmed.insert(credential, (now, epoch));
             }
             Verdict::Outdated | Verdict::Invalid => self.0.confirmed.invalidate(&credential),
         }
     }
 
-    fn is_confirmed(
-        &self,
-        credential: Option<(UserId, Option<SessionId>, Option<KeyId>)>,
-        now: Timestamp,
-    ) -> bool {
-        let Some(credential) = credential else {
+    /// Whether a store has confirmed the credential lately, and under the epoch that is claimed
+    /// now: an older token of the same session may state what is no longer so.
+    fn is_confirmed(&self, credential: Option<(CredentialId, u64)>, now: Timestamp) -> bool {
+        let Some((credential, claimed)) = credential else {
             return true;
         };
         let confirmed = self.0.confirmed.get(&credential);
-        confirmed.is_some_and(|at| now.since(at) < CONFIRMED_FOR)
+        confirmed.is_some_and(|(at, epoch)| now.since(at) < CONFIRMED_FOR && epoch == claimed)
+    }
+}
+
+/// A change that Valkey is to be told of, even if whoever waits for it goes away.
+struct Untold {
+    admission: Admission,
+    subject: Option<Subject>,
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        let Some(subject) = self.subject.take() else {
+            return;
+        };
+        let admission = self.admission.clone();
+        tokio::spawn(async move {
+            if let Some(valkey) = admission.0.ladder.valkey()
+                && valkey.forget(&subject).await.is_err()
+                && let Err(error) = valkey.forget_later(&subject, admission.now()).await
+            {
+                tracing::error!(cause = %error, "no word could be left of a change");
+            }
+        });
     }
 }
 

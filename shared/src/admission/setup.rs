@@ -64,7 +64,7 @@ impl Admission {
         Ok(Self::new(
             &dynamodb,
             admission,
-            UserStore::new(&dynamodb, tables),
+            UserStore::new(&dynamodb.within(budgets.dynamodb), tables),
             policy?,
             valkey,
             budgets,

@@ -158,7 +158,11 @@ pub fn of_failed_passwords(policy: &Policy, email: &EmailKey, ip: IpAddr) -> Vec
         };
         Some((Subject::Other(subject), class_check(limit, class.mode, 1)))
     };
-    class.limits.iter().filter_map(with_subject).collect()
+    let mut limits: Vec<_> = class.limits.iter().filter_map(with_subject).collect();
+    // Limits of one subject are asked about together, those of the address first: who is refused
+    // by them has used up nothing of the e-mail's.
+    limits.sort_by_key(|(subject, _)| std::cmp::Reverse(subject.to_string()));
+    limits
 }
 
 /// The subject of an address. An IPv6 address counts as its /64, which one customer has as a rule

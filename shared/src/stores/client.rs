@@ -63,6 +63,21 @@ impl DynamoDb {
         Ok(Self(Client::from_conf(config.build())))
     }
 
+    /// The same client for calls that a request waits for before it is let in: each is given up
+    /// after `budget`, without a second try by the SDK.
+    #[must_use]
+    pub fn within(&self, budget: Duration) -> Self {
+        let timeouts = timeouts().to_builder();
+        let timeouts = timeouts
+            .operation_attempt_timeout(budget)
+            .operation_timeout(budget);
+        let config = self.0.config().to_builder();
+        let config = config
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.build());
+        Self(Client::from_conf(config.build()))
+    }
+
     pub(super) fn client(&self) -> Client {
         self.0.clone()
     }

@@ -36,7 +36,8 @@ if ARGV[2] ~= '' then
   if ARGV[5] ~= '' and ARGV[5] == gen then
     redis.call('HSET', KEYS[1], 'at', now, 'ep', ARGV[6], 'act', ARGV[7], 'live', ARGV[8])
     redis.call('PEXPIRE', KEYS[1], TICKET_LIFE)
-    copy = { now, ARGV[6], ARGV[7], ARGV[8] }
+    -- Made in this call, whatever the clock of the node that ARGV[4] came from says.
+    copy = { math.max(now, tonumber(ARGV[4])), ARGV[6], ARGV[7], ARGV[8] }
   end
   local at = tonumber(copy[1])
   local holds = at and at >= tonumber(ARGV[4]) and at > now - COPY_LIFE

@@ -14,8 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -44,6 +42,9 @@ const MAX_VIEWS: u64 = 10_000;
 /// How long the item of a subject that is no user stays when its longest window has nothing left to
 /// remember: callers' clocks differ, and DynamoDB's sweep is not to come first.
 const RETENTION: Duration = Duration::from_hours(1);
+/// How long after a lease without an answer no more is leased than is lacking: what was taken may
+/// be lost, and is not to be lost a hundred at a time.
+const UNSURE_FOR: Duration = Duration::from_mins(1);
 /// Windows out of use that one request clears away on its way.
 const MAX_CLEARED: usize = 2;
 
@@ -60,6 +61,8 @@ pub struct DynamoDbEngine {
     client: Client,
     table: String,
     views: Cache<Subject, Arc<Mutex<Windows>>>,
+    /// Subjects of whom a lease may have been taken without an answer.
+    unsure: Cache<Subject, ()>,
 }
 
 /// What came of asking for a part of a month's limit. `total` is now taken from the month in all,
@@ -94,20 +97,14 @@ impl DynamoDbEngine {
     /// An engine whose calls are given up after `budget`, without a second try by the SDK: an
     /// ambiguous call may count twice, never not at all.
     pub fn new(dynamodb: &DynamoDb, table: String, budget: Duration) -> Self {
-        let client = dynamodb.client();
-        let timeouts = super::super::client::timeouts().to_builder();
-        let timeouts: TimeoutConfig = timeouts
-            .operation_attempt_timeout(budget)
-            .operation_timeout(budget)
-            .build();
-        let config = client.config().to_builder();
-        let config = config
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts);
         Self {
-            client: Client::from_conf(config.build()),
+            client: dynamodb.within(budget).client(),
             table,
             views: Cache::builder().max_capacity(MAX_VIEWS).build(),
+            unsure: Cache::builder()
+                .max_capacity(MAX_VIEWS)
+                .time_to_live(UNSURE_FOR)
+                .build(),
         }
     }
 
@@ -234,7 +231,11 @@ impl DynamoDbEngine {
             let reading = Counter::read(counter, check.window, check.limit, lacking, now);
             let remaining = check.limit.saturating_sub(reading.used);
             let hundredth = remaining.min(10_000) / 100;
-            let block = check.cost.max(hundredth).min(remaining).max(lacking);
+            let block = if self.unsure.contains_key(subject) {
+                lacking
+            } else {
+                check.cost.max(hundredth).min(remaining).max(lacking)
+            };
             let taken = Check {
                 cost: block,
                 ..check.clone()
@@ -249,7 +250,11 @@ impl DynamoDbEngine {
                 now,
             };
             let plan = Plan::new(&ask, &view);
-            match self.try_update(subject, plan.expression).await? {
+            let tried = self.try_update(subject, plan.expression).await;
+            if tried.is_err() {
+                self.unsure.insert(subject.clone(), ());
+            }
+            match tried? {
                 Tried::Counted(changed) => {
                     self.remember_counted(&ask, &view, &changed, &plan.cleared);
                     return Ok(Lease::Granted {

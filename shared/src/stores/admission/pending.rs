@@ -15,6 +15,8 @@ use crate::stores::tables::admission::{PENDING_PK, pending_sk, subject_of_pendin
 use crate::stores::tables::{PK, SK};
 use crate::stores::{Item, number, text};
 
+/// How many copies one request takes away before DynamoDB decides it.
+const AT_A_TIME: i32 = 20;
 /// How long word is kept. No copy is trusted for more than a minute.
 const KEPT: Duration = Duration::from_mins(5);
 
@@ -51,9 +53,9 @@ impl PendingRemovals {
             .map_err(|error| of_sdk("PutItem", error))
     }
 
-    /// The subjects whose copies are still to be taken away. More than one page of them is more
-    /// than a minute's changes; who comes next goes on.
-    pub(super) async fn list(&self) -> Result<Vec<PendingRemoval>, EngineError> {
+    /// Subjects whose copies are still to be taken away, and whether these are all; who comes next
+    /// goes on.
+    pub(super) async fn list(&self) -> Result<(Vec<PendingRemoval>, bool), EngineError> {
         let answer = self
             .client
             .query()
@@ -61,9 +63,11 @@ impl PendingRemovals {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(PENDING_PK))
             .consistent_read(true)
+            .limit(AT_A_TIME)
             .send()
             .await
             .map_err(|error| of_sdk("Query", error))?;
+        let is_all = answer.last_evaluated_key.is_none();
         let items = answer.items.unwrap_or_default();
         let subject_of = |item: &Item| {
             let sk = item.get(SK)?;
@@ -73,7 +77,7 @@ impl PendingRemovals {
                 at: at.clone(),
             })
         };
-        Ok(items.iter().filter_map(subject_of).collect())
+        Ok((items.iter().filter_map(subject_of).collect(), is_all))
     }
 
     /// Takes the word back, unless another change has left it anew.

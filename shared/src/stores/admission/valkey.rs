@@ -50,6 +50,7 @@ pub struct ValkeyEngine {
     pending: PendingRemovals,
     /// The number of the link that word left during an outage was followed up on.
     replayed: Arc<AtomicU64>,
+    replaying: Arc<tokio::sync::Mutex<()>>,
     clock: Clock,
 }
 
@@ -77,6 +78,7 @@ impl ValkeyEngine {
             pending: truth.pending_removals(),
             truth,
             replayed: Arc::default(),
+            replaying: Arc::default(),
             clock,
         }
     }
@@ -160,13 +162,29 @@ impl ValkeyEngine {
     async fn live(&self) -> Result<Live, ValkeyError> {
         let live = self.link.live().ok_or(ValkeyError::NoLink)?;
         if self.replayed.load(Ordering::Acquire) < live.made {
-            for removal in self.pending.list().await? {
-                self.take_away(&live, &removal.subject).await?;
-                self.pending.done(&removal).await?;
+            // One follows up on the word, the others wait for that.
+            let _turn = self.replaying.lock().await;
+            if self.replayed.load(Ordering::Acquire) < live.made {
+                self.replay(&live).await?;
             }
-            self.replayed.fetch_max(live.made, Ordering::AcqRel);
         }
         Ok(live)
+    }
+
+    /// Takes away what could not be while there was no link. Until all of it is done, there is no
+    /// link for anybody: DynamoDB decides.
+    async fn replay(&self, live: &Live) -> Result<(), ValkeyError> {
+        let given_up = |_: EngineError| ValkeyError::NoLink;
+        let (removals, is_all) = self.pending.list().await.map_err(given_up)?;
+        for removal in removals {
+            self.take_away(live, &removal.subject).await?;
+            self.pending.done(&removal).await.map_err(given_up)?;
+        }
+        if !is_all {
+            return Err(ValkeyError::NoLink);
+        }
+        self.replayed.fetch_max(live.made, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Takes back what was counted for the checks, where the readings say it was.
