@@ -326,6 +326,7 @@ impl Caller {
             updated_at: now,
             quota_override: None,
             epoch: 1,
+            keys_revoked: None,
         };
         let session = Session::begin(user.id, &SessionOrigin::default(), now);
         let proof = Proof {

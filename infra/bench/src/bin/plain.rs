@@ -46,5 +46,6 @@ fn somebody(clock: &Clock) -> Result<User, Failure> {
         updated_at: now,
         quota_override: None,
         epoch: 1,
+        keys_revoked: None,
     })
 }
