@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tokio::process::Command;
+use turnpike_local::Options;
 
 use crate::support::{TestStack, root};
 
@@ -22,7 +23,11 @@ fn tour() -> String {
 
 #[tokio::test]
 async fn the_tour_works_as_it_is_printed() {
-    let stack = TestStack::start().await;
+    let stack = TestStack::start_as(|options| Options {
+        policy: None,
+        ..options
+    })
+    .await;
     let script = tour().replace("http://127.0.0.1:3000", &stack.base);
     assert!(
         script.matches("curl").count() >= 8,
@@ -44,8 +49,14 @@ async fn the_tour_works_as_it_is_printed() {
     assert!(output.status.success(), "{out}\n{err}");
     assert!(out.contains("\"email\":\"ada@example.com\""), "{out}");
     assert!(out.contains("\"is_verified\":true"), "{out}");
+    for n in 1..=5 {
+        assert!(out.contains(&format!("{n}: 200, ")), "{out}");
+    }
+    assert!(out.contains("6: 429, "), "one too many: {out}");
+    assert!(out.contains("\"decision\":\"deny\""), "{out}");
+    assert!(out.trim_end().ends_with('}'), "{out}");
     assert!(
-        out.contains("unauthenticated"),
+        out.lines().last().unwrap().contains("unauthenticated"),
         "the last call is refused: {out}"
     );
 }

@@ -537,14 +537,17 @@ impl Admission {
         user: UserId,
         change: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let Some(valkey) = self.0.ladder.valkey() else {
-            return Box::pin(change).await;
-        };
         let subject = Subject::User(user);
+        let Some(valkey) = self.0.ladder.valkey() else {
+            let changed = Box::pin(change).await;
+            self.0.refusals.forget(&subject);
+            return changed;
+        };
         if let Err(error) = Box::pin(valkey.forget(&subject)).await {
             tracing::debug!(cause = %error, "Valkey could not be told ahead of a change");
         }
         let changed = Box::pin(change).await;
+        self.0.refusals.forget(&subject);
         let mut told = Box::pin(valkey.forget(&subject)).await;
         if told.is_err() {
             told = Box::pin(valkey.forget(&subject)).await;

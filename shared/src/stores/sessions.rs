@@ -52,11 +52,15 @@ impl AccountStore {
         const PASSWORD: usize = 0;
         for pause in std::iter::once(None).chain(pauses().map(Some)) {
             wait(pause).await;
-            let (found, standing, sessions) = tokio::try_join!(
-                self.users.user(user),
-                self.users.standing(user),
-                self.sessions_of(user)
-            )?;
+            // The standing first: a session that is live in it is then among the sessions, and one
+            // that begins later changes its version. The other way round, a sign-in in between
+            // would be taken for a session that has expired.
+            let of_sessions = async {
+                let standing = self.users.standing(user).await?;
+                Ok::<_, StoreError>((standing, self.sessions_of(user).await?))
+            };
+            let (found, (standing, sessions)) =
+                tokio::try_join!(self.users.user(user), of_sessions)?;
             let Some(user) = found.filter(|user| user.is_active) else {
                 return Ok(SignedIn::Superseded);
             };

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Silence,
     /// It fails with a fault of the server's own.
     Failure,
+    /// It is not handed on while it has this text in it and this is the fault.
+    Hold(String),
     /// This many calls of an operation meet another transaction on their items.
     Conflicts(&'static str, usize),
 }
@@ -77,6 +79,13 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
         Fault::Throttle(text) => {
             if String::from_utf8_lossy(&body).contains(&text) {
                 return refusal(400, "ProvisionedThroughputExceededException", "");
+            }
+        }
+        Fault::Hold(text) => {
+            let is_about_it = String::from_utf8_lossy(&body).contains(&text);
+            let hold = Fault::Hold(text);
+            while is_about_it && *forward.fault.lock().unwrap() == hold {
+                tokio::task::yield_now().await;
             }
         }
         Fault::Silence => std::future::pending().await,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
+use turnpike_local::Engine;
 
-use crate::support::TestStack;
+use crate::support::{Fault, FaultProxy, OwnEngine, TestStack};
 
 const PATH: &str = "/api/v1/users/me";
 
@@ -126,15 +128,22 @@ async fn a_key_needs_the_scope_of_what_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_requests_of_all_are_let_in_though_they_come_at_once() {
-    let stack = TestStack::start().await;
+async fn requests_that_come_while_the_keys_of_tokens_are_read_wait_for_them() {
+    let engine = OwnEngine::start().await;
+    let proxy = FaultProxy::start(&engine).await;
+    let at = Engine::At(proxy.endpoint.clone());
+    let stack = TestStack::start_on(at, |env| env).await;
     let ada = stack.register("ada@example.com").await;
+    proxy.set(Fault::Hold("SIGNING_KEYS".into()));
     let show = || stack.get(PATH).bearer(&ada.access_token).send();
+    let mut answers: FuturesUnordered<_> = (0..5).map(|_| show()).collect();
 
-    let answers = join_all((0..10).map(|_| show())).await;
+    let early = tokio::time::timeout(Duration::from_millis(500), answers.next()).await;
+    proxy.set(Fault::None);
+    let answers: Vec<_> = answers.collect().await;
 
-    // The function has yet to read the keys that tokens are verified with.
+    assert!(early.is_err(), "{}", early.unwrap().unwrap().text);
     for answer in answers {
-        assert_ne!(answer.status, 401, "{}", answer.text);
+        assert_eq!(answer.status, 200, "{}", answer.text);
     }
 }

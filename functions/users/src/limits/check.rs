@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use turnpike_shared::admission::Caller;
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::errors::{FieldError, Problem};
-use turnpike_shared::limits::{LimitState, plan};
 use turnpike_shared::limits::policy::{Rate, is_name};
+use turnpike_shared::limits::{LimitState, plan};
 use turnpike_shared::web::{ApiJson, problem_of};
 use utoipa::ToSchema;
 

@@ -325,6 +325,7 @@ impl Caller {
             created_at: now,
             updated_at: now,
             quota_override: None,
+            keys_revoked: None,
             epoch: 1,
             keys_revoked: None,
         };

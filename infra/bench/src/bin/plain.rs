@@ -45,6 +45,7 @@ fn somebody(clock: &Clock) -> Result<User, Failure> {
         created_at: now,
         updated_at: now,
         quota_override: None,
+        keys_revoked: None,
         epoch: 1,
         keys_revoked: None,
     })
