@@ -1,179 +1,206 @@
 -- Decides one request, and counts it if everything is open: all or nothing, in one call.
 --
--- KEYS[1]   the copy of the subject's standing, a hash: at, ep, act, live, gen
--- KEYS[2..] one hash for each check, in the order of the checks. All keys carry the subject as hash tag.
---             of a sliding window: i newest bucket, q the one before it, s what counts as of i, 0..60 the buckets by index mod 61
---             of the month:        i the month, left what is leased and not spent, total what the month has lost in all
+-- Numbers travel and are kept packed, eight bytes each (struct's '>i8'): to write and read them as text took longer than to
+-- decide. They are exact up to 2^53.
 --
--- ARGV[1]   now in milliseconds since the Unix epoch, or '' for the server's own time
--- ARGV[2]   the epoch that the caller knows, or '' when no credential is to be proven
--- ARGV[3]   the session in its short form, or '' for a key
--- ARGV[4]   copies that were made before this moment (milliseconds) count as absent
--- ARGV[5]   the ticket under which ARGV[6..8] may be installed as the copy, or ''
--- ARGV[6]   epoch, ARGV[7] 1 if active, ARGV[8] the live sessions, each between spaces
--- ARGV[9]   1 to count, 0 to look only
--- ARGV[10..] six for each check: limit, cost, seconds of the window (0: the month), 1 to enforce or 0 for shadow mode,
---           the month, and of the month 'block:total:month' just leased, 'x:total:month' when too little is left, or ''
+-- KEYS[1]   the copy of the subject's standing, a hash: copy (when it was made, then the text of ARGV[6]), gen
+-- KEYS[2..] one hash for each check, in the order of the checks. All keys carry the subject as hash tag.
+--             of a sliding window: w (the newest bucket, what was counted in it, what counts of all older ones as of then, the
+--                                  bucket before it or -1), 0..60 the older buckets by index mod 61
+--             of the month:        w (the month, what is leased and not spent, what the month has lost in all)
+--
+-- ARGV[1]   numbers: now in milliseconds since the Unix epoch, or -1 for the server's own time; copies that were made before
+--           this moment (milliseconds) count as absent; 1 to count, 0 to look only; then five for each check: limit, cost,
+--           seconds of the window (0: the month), 1 to enforce or 0 for shadow mode, the month
+-- ARGV[2]   what the copy has to begin with: the epoch and 1 for active, a space behind each; or '' when no credential is to
+--           be proven
+-- ARGV[3]   the session in its short form between spaces, or '' for a key
+-- ARGV[4]   numbers of a lease: the check that it is for, the block just leased or -1 when too little is left, what the month
+--           has lost in all, the month; or ''
+-- ARGV[5]   if it is given, the ticket under which ARGV[6] may be installed as the copy
+-- ARGV[6]   epoch, 1 if active, the live sessions, a space behind each
 --
 -- Returns   {'doubt', ticket}  the copy is absent, old, or not as the caller says: read the standing and ask again
 --           {'lease', n, lacking}  check n needs so much more of the month than is leased; what ARGV leased is taken in
---           {'ok' or 'no', now, then five for each check: what counts (with the request if it was counted), the bucket,
---            the newest bucket that counts (-1: none), the bucket whose leaving would admit (-1: none), and of the month
---            what is leased and not spent}
+--           or numbers: 1 if admitted, now, then five for each check: what counts (with the request if it was counted), the
+--           bucket, the newest bucket that counts (-1: none), the bucket whose leaving would admit (-1: none), and of the
+--           month what is leased and not spent
 
 local COPY_LIFE = 60000
 local TICKET_LIFE = 120000
+local MONTH_LIFE = 5356800000
 
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+-- A local is quicker to reach than a global.
+local call, pack, numbers, floor, max = redis.call, struct.pack, struct.unpack, math.floor, math.max
+local KEYS, ARGV = KEYS, ARGV
+
+local now, trusted_since, counts, place = numbers('>i8i8i8', ARGV[1])
+counts = counts == 1
+if now < 0 then
+  local time = call('TIME')
+  now = time[1] * 1000 + floor(time[2] / 1000)
 end
 
-if ARGV[2] ~= '' then
-  local copy = redis.call('HMGET', KEYS[1], 'at', 'ep', 'act', 'live', 'gen')
-  local gen = copy[5] or '0'
-  if ARGV[5] ~= '' and ARGV[5] == gen then
-    redis.call('HSET', KEYS[1], 'at', now, 'ep', ARGV[6], 'act', ARGV[7], 'live', ARGV[8])
-    redis.call('PEXPIRE', KEYS[1], TICKET_LIFE)
-    -- Made in this call, whatever the clock of the node that ARGV[4] came from says.
-    copy = { math.max(now, tonumber(ARGV[4])), ARGV[6], ARGV[7], ARGV[8] }
+local known = ARGV[2]
+if known ~= '' then
+  local copy, is_new = call('HGET', KEYS[1], 'copy'), false
+  if ARGV[5] and ARGV[5] == (call('HGET', KEYS[1], 'gen') or '0') then
+    copy = pack('>i8', now) .. ARGV[6]
+    call('HSET', KEYS[1], 'copy', copy)
+    is_new = true
+    call('PEXPIRE', KEYS[1], TICKET_LIFE)
   end
-  local at = tonumber(copy[1])
-  local holds = at and at >= tonumber(ARGV[4]) and at > now - COPY_LIFE
-    and copy[2] == ARGV[2] and copy[3] == '1'
-    and (ARGV[3] == '' or string.find(copy[4], ' ' .. ARGV[3] .. ' ', 1, true))
+  local at = copy and numbers('>i8', copy)
+  -- One made in this call holds, whatever the clock of the node that trusted_since came from says.
+  local holds = at and (is_new or at >= trusted_since and at > now - COPY_LIFE)
+    and string.sub(copy, 9, 8 + #known) == known
+    and (ARGV[3] == '' or string.find(copy, ARGV[3], 8 + #known, true))
   if not holds then
-    return { 'doubt', gen }
+    return { 'doubt', call('HGET', KEYS[1], 'gen') or '0' }
   end
 end
 
 local checks = #KEYS - 1
-local counts = ARGV[9] == '1'
-local plans, refused, lacking = {}, false, nil
+local refused, lacking, lacks = false, nil, nil
+-- What is answered: whether the request is admitted, the time, and five numbers for each check. Here and below there is
+-- room for four checks from the beginning; for more, the tables grow.
+local answer = { 1, now, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+-- What is written for each check if the request is counted: of a sliding window its newest bucket so far, what was counted in
+-- it, what counts of the older ones, the bucket before, and the slots that it moves past; of the month, what it has lost.
+local newest, latest, older, previous = { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }
+local gone, total = {}, {}
 
-local function month(key, limit, cost, enforce, bucket, lease)
-  local stored = redis.call('HMGET', key, 'i', 'left', 'total')
-  local current, left, total = tonumber(stored[1]), tonumber(stored[2]), tonumber(stored[3])
-  local function begin(later)
-    if not current or later > current then
-      current, left, total = later, 0, 0
-    end
+-- Both put four of the five numbers into the answer, and return what counts and whether the request fits; the month, too, how
+-- much of it is to be leased.
+
+local function month(n, key, base, limit, cost, enforce, bucket)
+  local current, left, lost = bucket, 0, 0
+  local stored = call('HGET', key, 'w')
+  if stored then
+    current, left, lost = numbers('>i8i8i8', stored)
   end
-  begin(bucket)
+  if bucket > current then
+    current, left, lost = bucket, 0, 0
+  end
   local exhausted = false
-  if lease ~= '' then
-    local block, taken, of = string.match(lease, '^(.-):(.-):(.*)$')
-    begin(tonumber(of))
-    -- A block of a month that has ended meanwhile is lost.
-    if tonumber(of) == current then
-      if block == 'x' then
-        exhausted = true
-      else
-        left = left + tonumber(block)
+  if ARGV[4] ~= '' then
+    local of_check, block, taken, of = numbers('>i8i8i8i8', ARGV[4])
+    if of_check == n then
+      if of > current then
+        current, left, lost = of, 0, 0
       end
-      total = math.max(total, tonumber(taken))
-      redis.call('HSET', key, 'i', current, 'left', left, 'total', total)
-      redis.call('PEXPIRE', key, 5356800000)
+      -- A block of a month that has ended meanwhile is lost.
+      if of == current then
+        exhausted = block < 0
+        left = left + max(block, 0)
+        lost = max(lost, taken)
+        call('HSET', key, 'w', pack('>i8i8i8', current, left, lost))
+        call('PEXPIRE', key, MONTH_LIFE)
+      end
     end
   end
-  local used, lacking = total - left, cost - left
-  local asks = counts and lacking > 0 and not exhausted and (cost <= limit or not enforce)
-  return { kind = 'month', used = used, bucket = current, lacking = asks and lacking or nil,
-    -- What was leased under a larger limit is not spent under a smaller one.
-    fits = asks or lacking <= 0 and used + cost <= limit,
-    newest = used > 0 and current or -1, freeing = cost <= limit and current or -1, left = left }
+  total[n] = lost
+  local used, missing = lost - left, cost - left
+  local asks = counts and missing > 0 and not exhausted and (cost <= limit or not enforce)
+  answer[base + 1] = current
+  answer[base + 2] = used > 0 and current or -1
+  answer[base + 3] = cost <= limit and current or -1
+  answer[base + 4] = left
+  -- What was leased under a larger limit is not spent under a smaller one.
+  return used, asks or missing <= 0 and used + cost <= limit, asks and missing or nil
 end
 
-local function sliding(key, limit, cost, seconds)
-  local length = seconds * 1000
-  local bucket = math.floor(now * 60 / length)
-  local stored = redis.call('HMGET', key, 'i', 's')
-  local newest, used = tonumber(stored[1]), tonumber(stored[2]) or 0
-  local gone = {}
-  if newest then
-    bucket = math.max(bucket, newest)
-    if bucket - newest > 60 then
-      used = 0
-    elseif bucket > newest then
-      for index = newest - 60, bucket - 61 do
-        gone[#gone + 1] = index % 61
+local function sliding(n, key, base, limit, cost, seconds)
+  local bucket = floor(now * 60 / (seconds * 1000))
+  local stored = call('HGET', key, 'w')
+  local before, count, past = nil, 0, 0
+  if stored then
+    before, count, past, previous[n] = numbers('>i8i8i8i8', stored)
+    newest[n], latest[n] = before, count
+    bucket = max(bucket, before)
+    if bucket - before > 60 then
+      count, past = 0, 0
+    elseif bucket > before then
+      local slots = {}
+      for index = before - 60, bucket - 61 do
+        slots[#slots + 1] = index % 61
       end
-      local values = redis.call('HMGET', key, unpack(gone))
-      for index = 1, #gone do
-        used = used - (tonumber(values[index]) or 0)
+      local values = call('HMGET', key, unpack(slots))
+      for index = 1, #slots do
+        past = past - (tonumber(values[index]) or 0)
       end
+      gone[n] = slots
     end
   end
-  local plan = { kind = 'sliding', used = used, bucket = bucket, fits = used + cost <= limit, before = newest, gone = gone,
-    length = length, newest = used > 0 and newest or -1, freeing = -1 }
-  if not plan.fits and cost <= limit and newest then
+  older[n] = past
+  local used, freeing = past + count, -1
+  local fits = used + cost <= limit
+  if not fits and cost <= limit and before then
     local slots = {}
-    for index = bucket - 60, newest do
+    for index = bucket - 60, before - 1 do
       slots[#slots + 1] = index % 61
     end
-    local values, freed = redis.call('HMGET', key, unpack(slots)), 0
-    for index = 1, #slots do
+    local values, freed = #slots > 0 and call('HMGET', key, unpack(slots)) or {}, 0
+    values[#slots + 1] = count
+    for index = 1, #slots + 1 do
       freed = freed + (tonumber(values[index]) or 0)
       if freed >= used + cost - limit then
-        plan.freeing = bucket - 61 + index
+        freeing = bucket - 61 + index
         break
       end
     end
   end
-  return plan
+  answer[base + 1] = bucket
+  answer[base + 2] = used > 0 and before or -1
+  answer[base + 3] = freeing
+  answer[base + 4] = 0
+  return used, fits
 end
 
+local costs, lengths = { 0, 0, 0, 0 }, { 0, 0, 0, 0 }
 for n = 1, checks do
-  local base = 10 + (n - 1) * 6
-  local limit, cost, seconds = tonumber(ARGV[base]), tonumber(ARGV[base + 1]), tonumber(ARGV[base + 2])
-  local enforce = ARGV[base + 3] == '1'
-  local plan
+  local base = n * 5 - 2
+  local limit, cost, seconds, enforce, bucket
+  limit, cost, seconds, enforce, bucket, place = numbers('>i8i8i8i8i8', ARGV[1], place)
+  costs[n], lengths[n] = cost, seconds
+  local fits, missing
   if seconds == 0 then
-    plan = month(KEYS[n + 1], limit, cost, enforce, tonumber(ARGV[base + 4]), ARGV[base + 5])
+    answer[base], fits, missing = month(n, KEYS[n + 1], base, limit, cost, enforce == 1, bucket)
   else
-    plan = sliding(KEYS[n + 1], limit, cost, seconds)
+    answer[base], fits = sliding(n, KEYS[n + 1], base, limit, cost, seconds)
   end
-  refused = refused or enforce and not plan.fits
-  if plan.lacking then
-    lacking = n
+  refused = refused or enforce == 1 and not fits
+  if missing then
+    lacking, lacks = n, missing
   end
-  plan.cost = cost
-  plans[n] = plan
 end
 
-if lacking and not refused then
-  return { 'lease', lacking, plans[lacking].lacking }
-end
-
-local answer = { refused and 'no' or 'ok', now }
-for n = 1, checks do
-  local plan, key = plans[n], KEYS[n + 1]
-  if not refused and counts then
-    if plan.kind == 'month' then
-      redis.call('HINCRBY', key, 'left', -plan.cost)
-    elseif plan.before == plan.bucket then
-      redis.call('HINCRBY', key, plan.bucket % 61, plan.cost)
-      redis.call('HINCRBY', key, 's', plan.cost)
+if refused then
+  answer[1] = 0
+elseif lacking then
+  return { 'lease', lacking, lacks }
+elseif counts then
+  for n = 1, checks do
+    local base, key, cost = n * 5 - 2, KEYS[n + 1], costs[n]
+    local bucket = answer[base + 1]
+    if lengths[n] == 0 then
+      if cost > 0 then
+        call('HSET', key, 'w', pack('>i8i8i8', bucket, answer[base + 4] - cost, total[n]))
+      end
+    elseif newest[n] == bucket then
+      call('HSET', key, 'w', pack('>i8i8i8i8', bucket, latest[n] + cost, older[n], previous[n]))
     else
-      if plan.before and plan.bucket - plan.before > 60 then
-        redis.call('DEL', key)
-      elseif #plan.gone > 0 then
-        redis.call('HDEL', key, unpack(plan.gone))
+      if gone[n] then
+        call('HDEL', key, unpack(gone[n]))
+        call('HSET', key, newest[n] % 61, latest[n])
+      else
+        call('DEL', key)
       end
-      redis.call('HSET', key, 'i', plan.bucket, 's', plan.used + plan.cost, plan.bucket % 61, plan.cost)
-      if plan.before then
-        redis.call('HSET', key, 'q', plan.before)
-      end
-      redis.call('PEXPIRE', key, math.ceil(plan.length * 61 / 60) + 1000)
+      call('HSET', key, 'w', pack('>i8i8i8i8', bucket, cost, answer[base], newest[n] or -1))
+      call('PEXPIRE', key, math.ceil(lengths[n] * 1000 * 61 / 60) + 1000)
     end
-    plan.used = plan.used + plan.cost
-    plan.newest = plan.bucket
+    answer[base] = answer[base] + cost
+    answer[base + 2] = bucket
   end
-  answer[#answer + 1] = plan.used
-  answer[#answer + 1] = plan.bucket
-  answer[#answer + 1] = plan.newest
-  answer[#answer + 1] = plan.freeing
-  answer[#answer + 1] = plan.left or 0
 end
-return answer
+return pack('>' .. string.rep('i8', #answer), unpack(answer))

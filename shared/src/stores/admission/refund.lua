@@ -4,19 +4,23 @@
 -- ARGV   three for each check: the bucket, the cost, 1 for the month or 0
 
 for n = 1, #KEYS do
-  local bucket, cost = tonumber(ARGV[n * 3 - 2]), tonumber(ARGV[n * 3 - 1])
-  local stored = redis.call('HMGET', KEYS[n], 'i', 'q')
-  local newest, previous = tonumber(stored[1]), tonumber(stored[2])
-  if ARGV[n * 3] == '1' then
-    if newest == bucket then
-      redis.call('HINCRBY', KEYS[n], 'left', cost)
+  local key, bucket, cost = KEYS[n], tonumber(ARGV[n * 3 - 2]), tonumber(ARGV[n * 3 - 1])
+  local stored = redis.call('HGET', key, 'w')
+  if stored and ARGV[n * 3] == '1' then
+    local current, left, total = struct.unpack('>i8i8i8', stored)
+    if current == bucket then
+      redis.call('HSET', key, 'w', struct.pack('>i8i8i8', current, left + cost, total))
     end
-  elseif newest and (bucket == newest or bucket == previous) then
-    local slot = bucket % 61
-    local back = math.min(cost, tonumber(redis.call('HGET', KEYS[n], slot)) or 0)
-    if back > 0 and bucket > newest - 61 then
-      redis.call('HINCRBY', KEYS[n], slot, -back)
-      redis.call('HINCRBY', KEYS[n], 's', -back)
+  elseif stored then
+    local newest, latest, older, previous = struct.unpack('>i8i8i8i8', stored)
+    if bucket == newest then
+      local back = math.min(cost, latest)
+      redis.call('HSET', key, 'w', struct.pack('>i8i8i8i8', newest, latest - back, older, previous))
+    elseif bucket == previous and bucket > newest - 61 then
+      local slot = bucket % 61
+      local back = math.min(cost, tonumber(redis.call('HGET', key, slot)) or 0)
+      redis.call('HINCRBY', key, slot, -back)
+      redis.call('HSET', key, 'w', struct.pack('>i8i8i8i8', newest, latest, older - back, previous))
     end
   end
 end

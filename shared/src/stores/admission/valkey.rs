@@ -17,7 +17,7 @@ use super::EngineError;
 use super::dynamodb::{DynamoDbEngine, Lease};
 use super::pending::PendingRemovals;
 use crate::clock::{Clock, Timestamp};
-use crate::ids::SessionId;
+use crate::limits::policy::Mode;
 use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window};
 use crate::stores::Standing;
 use crate::stores::valkey::{Live, ValkeyLink};
@@ -91,9 +91,9 @@ impl ValkeyEngine {
     pub async fn decide(&self, ask: &Ask<'_>) -> Result<Verdict, ValkeyError> {
         let live = self.live().await?;
         let mut install = None;
-        let mut leases = vec![None; ask.checks.len()];
+        let mut leased = None;
         for _ in 0..MAX_TRIES {
-            let call = self.admit_call(ask, Act::Count, &live, install.as_ref(), &leases);
+            let call = self.admit_call(ask, Act::Count, &live, install.as_ref(), leased);
             let value = self.run(&live, &ADMIT, &call).await?;
             match read_answer(&value, ask.checks).ok_or_else(|| ValkeyError::Away(unreadable()))? {
                 Answer::Verdict(verdict) => return Ok(verdict),
@@ -110,8 +110,7 @@ impl ValkeyEngine {
                 Answer::Lease(index, lacking) => {
                     let check = &ask.checks[index];
                     let lease = self.truth.lease(ask.subject, check, lacking, ask.now);
-                    leases.fill(None);
-                    leases[index] = Some(lease.await?);
+                    leased = Some((index, lease.await?));
                 }
             }
         }
@@ -132,7 +131,7 @@ impl ValkeyEngine {
             checks,
             now,
         };
-        let call = self.admit_call(&ask, Act::Look, &live, None, &vec![None; checks.len()]);
+        let call = self.admit_call(&ask, Act::Look, &live, None, None);
         let value = self.run(&live, &ADMIT, &call).await?;
         let (mut readings, leased) =
             looked_at(&value, checks).ok_or_else(|| ValkeyError::Away(unreadable()))?;
@@ -194,12 +193,17 @@ impl ValkeyEngine {
         counted: &[(Check, Reading)],
     ) -> Result<(), ValkeyError> {
         let live = self.live().await?;
+        let subject = subject.to_string();
         let mut call = Call::default();
         for (check, reading) in counted {
-            call.keys.push(window_key(subject, check));
-            call.args.push(reading.bucket.to_string());
-            call.args.push(check.cost.to_string());
-            call.args.push(flag(check.window == Window::Month));
+            call.keys.push(window_key(&subject, check));
+            let is_month = i64::from(check.window == Window::Month);
+            let args = [
+                reading.bucket.to_string(),
+                check.cost.to_string(),
+                is_month.to_string(),
+            ];
+            call.args.extend(args.map(String::into_bytes));
         }
         self.run(&live, &REFUND, &call).await.map(|_| ())
     }
@@ -229,62 +233,56 @@ impl ValkeyEngine {
         act: Act,
         live: &Live,
         install: Option<&(String, Standing)>,
-        leases: &[Option<Lease>],
+        leased: Option<(usize, Lease)>,
     ) -> Call {
+        let subject = ask.subject.to_string();
         let mut call = Call::default();
-        call.keys.push(standing_key(&ask.subject.to_string()));
-        let now = self
-            .clock
-            .is_shifted()
-            .then(|| ask.now.millis().to_string());
-        call.args.push(now.unwrap_or_default());
-        let (epoch, session) = match ask.proof {
+        call.keys.push(standing_key(&subject));
+        let mut numbers = Numbers::of([
+            if self.clock.is_shifted() {
+                ask.now.millis()
+            } else {
+                SERVERS_OWN_TIME
+            },
+            live.trusted_since.millis(),
+            i64::from(act == Act::Count),
+        ]);
+        for check in ask.checks {
+            call.keys.push(window_key(&subject, check));
+            let month = match check.window {
+                Window::Month => check.window.bucket_at(ask.now),
+                Window::Sliding { .. } => 0,
+            };
+            numbers.add([
+                saturated(check.limit),
+                saturated(check.cost),
+                i64::from(check.window.seconds().unwrap_or(0)),
+                i64::from(check.mode == Mode::Enforce),
+                month,
+            ]);
+        }
+        let (known, session) = match ask.proof {
             Some(Proof { epoch, session }) => {
-                let session = session.map(SessionId::short);
-                (epoch.to_string(), session.unwrap_or_default())
+                let session = session.map(|session| format!(" {} ", session.short()));
+                (format!("{epoch} 1 "), session.unwrap_or_default())
             }
             None => (String::new(), String::new()),
         };
-        call.args.extend([epoch, session]);
-        call.args.push(live.trusted_since.millis().to_string());
-        match install {
-            Some((ticket, standing)) => {
-                let sessions: Vec<&str> = standing.live().collect();
-                call.args.extend([
-                    ticket.clone(),
-                    standing.epoch.to_string(),
-                    flag(standing.is_active),
-                    format!(" {} ", sessions.join(" ")),
-                ]);
+        let lease = leased.map(|(index, lease)| numbers_of_lease(index, lease));
+        call.args.extend([
+            numbers.0,
+            known.into_bytes(),
+            session.into_bytes(),
+            lease.unwrap_or_default().0,
+        ]);
+        if let Some((ticket, standing)) = install {
+            let mut copy = format!("{} {} ", standing.epoch, i64::from(standing.is_active));
+            for session in standing.live() {
+                copy.push_str(session);
+                copy.push(' ');
             }
-            None => call.args.extend([const { String::new() }; 4]),
-        }
-        call.args.push(flag(act == Act::Count));
-        for (check, lease) in ask.checks.iter().zip(leases) {
-            call.keys.push(window_key(ask.subject, check));
-            let seconds = check.window.seconds().unwrap_or(0);
-            let bucket = match check.window {
-                Window::Month => check.window.bucket_at(ask.now).to_string(),
-                Window::Sliding { .. } => String::new(),
-            };
-            let is_enforced = check.mode == crate::limits::policy::Mode::Enforce;
-            let lease = match lease {
-                None => String::new(),
-                Some(Lease::Granted {
-                    block,
-                    total,
-                    bucket,
-                }) => format!("{block}:{total}:{bucket}"),
-                Some(Lease::Exhausted { total, bucket }) => format!("x:{total}:{bucket}"),
-            };
-            call.args.extend([
-                check.limit.to_string(),
-                check.cost.to_string(),
-                seconds.to_string(),
-                flag(is_enforced),
-                bucket,
-                lease,
-            ]);
+            call.args
+                .extend([ticket.clone().into_bytes(), copy.into_bytes()]);
         }
         call
     }
@@ -324,7 +322,7 @@ impl Script {
 #[derive(Default)]
 struct Call {
     keys: Vec<String>,
-    args: Vec<String>,
+    args: Vec<Vec<u8>>,
 }
 
 impl Call {
@@ -336,10 +334,64 @@ impl Call {
     }
 }
 
+/// In place of the time: the script is to take the server's.
+const SERVERS_OWN_TIME: i64 = -1;
+
+/// Numbers as the scripts read and write them.
+#[derive(Default)]
+struct Numbers(Vec<u8>);
+
+impl Numbers {
+    fn of<const N: usize>(numbers: [i64; N]) -> Self {
+        let mut packed = Self::default();
+        packed.add(numbers);
+        packed
+    }
+
+    fn add<const N: usize>(&mut self, numbers: [i64; N]) {
+        let bytes = numbers.into_iter().flat_map(i64::to_be_bytes);
+        self.0.extend(bytes);
+    }
+
+    /// Reads what a script packed.
+    fn read(bytes: &[u8]) -> Option<Vec<i64>> {
+        let (eights, rest) = bytes.as_chunks::<8>();
+        let numbers = eights.iter().map(|eight| i64::from_be_bytes(*eight));
+        rest.is_empty().then(|| numbers.collect())
+    }
+}
+
+fn numbers_of_lease(index: usize, lease: Lease) -> Numbers {
+    let place = i64::try_from(index + 1).unwrap_or(i64::MAX);
+    match lease {
+        Lease::Granted {
+            block,
+            total,
+            bucket,
+        } => Numbers::of([place, saturated(block), saturated(total), bucket]),
+        Lease::Exhausted { total, bucket } => Numbers::of([place, -1, saturated(total), bucket]),
+    }
+}
+
+fn saturated(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 fn read_answer(value: &Value, checks: &[Check]) -> Option<Answer> {
+    if let Value::BulkString(bytes) = value {
+        let numbers = Numbers::read(bytes)?;
+        let (is_admitted, act) = match numbers.first()? {
+            1 => (true, Act::Count),
+            _ => (false, Act::Look),
+        };
+        let readings = readings_of(&numbers, checks, act)?;
+        return Some(Answer::Verdict(match is_admitted {
+            true => Verdict::Admitted(readings),
+            false => Verdict::Refused(readings),
+        }));
+    }
     let items = value.as_sequence()?;
-    let word = text_of(items.first()?)?;
-    match word.as_str() {
+    match text_of(items.first()?)?.as_str() {
         "doubt" => Some(Answer::Doubt(text_of(items.get(1)?)?)),
         "lease" => {
             let index = usize::try_from(integer_of(items.get(1)?)?).ok()?;
@@ -348,36 +400,30 @@ fn read_answer(value: &Value, checks: &[Check]) -> Option<Answer> {
                 .contains(&index)
                 .then(|| Answer::Lease(index - 1, lacking))
         }
-        "ok" => {
-            let readings = readings_of(items, checks, Act::Count)?;
-            Some(Answer::Verdict(Verdict::Admitted(readings)))
-        }
-        "no" => {
-            let readings = readings_of(items, checks, Act::Look)?;
-            Some(Answer::Verdict(Verdict::Refused(readings)))
-        }
         _ => None,
     }
 }
 
-/// How many numbers the script returns for each check.
+/// How many numbers the script returns ahead of the checks', and for each check.
+const AHEAD: usize = 2;
 const NUMBERS: usize = 5;
 
 /// The readings, and of each month what is leased and not spent.
 fn looked_at(value: &Value, checks: &[Check]) -> Option<(Vec<Reading>, Vec<u64>)> {
-    let items = value.as_sequence()?;
-    let readings = readings_of(items, checks, Act::Look)?;
-    let leased = items[2..].iter().skip(NUMBERS - 1).step_by(NUMBERS);
-    let leased: Vec<u64> = leased
-        .map(|left| Some(u64::try_from(integer_of(left)?).unwrap_or(0)))
-        .collect::<Option<_>>()?;
-    Some((readings, leased))
+    let Value::BulkString(bytes) = value else {
+        return None;
+    };
+    let numbers = Numbers::read(bytes)?;
+    let readings = readings_of(&numbers, checks, Act::Look)?;
+    let leased = numbers[AHEAD..].iter().skip(NUMBERS - 1).step_by(NUMBERS);
+    let leased = leased.map(|left| u64::try_from(*left).unwrap_or(0));
+    Some((readings, leased.collect()))
 }
 
-fn readings_of(items: &[Value], checks: &[Check], act: Act) -> Option<Vec<Reading>> {
-    let now = Timestamp::from_millis(integer_of(items.get(1)?)?);
-    let numbers: Vec<i64> = items[2..].iter().map(integer_of).collect::<Option<_>>()?;
-    let readings = checks.iter().zip(numbers.chunks_exact(NUMBERS));
+fn readings_of(numbers: &[i64], checks: &[Check], act: Act) -> Option<Vec<Reading>> {
+    let now = Timestamp::from_millis(*numbers.get(1)?);
+    let numbers = numbers[AHEAD..].chunks_exact(NUMBERS);
+    let readings = checks.iter().zip(numbers);
     let readings: Vec<Reading> = readings
         .map(|(check, numbers)| reading_of(check, numbers, act == Act::Count, now))
         .collect();
@@ -416,15 +462,11 @@ fn unreadable() -> RedisError {
         .into()
 }
 
-fn flag(is_so: bool) -> String {
-    if is_so { "1" } else { "0" }.to_owned()
-}
-
 /// Everything of a subject carries its key as hash tag, so that a cluster keeps it on one node.
 fn standing_key(subject: &str) -> String {
     format!("tp:{{{subject}}}:standing")
 }
 
-fn window_key(subject: &Subject, check: &Check) -> String {
+fn window_key(subject: &str, check: &Check) -> String {
     format!("tp:{{{subject}}}:{}", check.id.as_str())
 }
