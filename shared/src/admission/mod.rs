@@ -43,7 +43,7 @@ const CONFIRMED_FOR: Duration = Duration::from_secs(30);
 /// How many confirmed credentials are remembered.
 const MAX_CONFIRMED: u64 = 50_000;
 /// How often a user is read anew for one request before it is given up.
-const MAX_REREADS: usize = 2;
+const MAX_REREADS: usize = 6;
 
 /// How long an engine may take.
 #[derive(Clone, Copy, Debug)]

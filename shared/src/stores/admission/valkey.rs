@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
+use moka::sync::Cache;
 use redis::{Cmd, RedisError, Value};
 
 use super::EngineError;
@@ -24,7 +25,10 @@ use crate::stores::valkey::{Live, ValkeyLink};
 
 /// Tries of one decision: one while the copy is there and blocks are leased, one more for the copy
 /// and for each month (the tier's and the key's), and one for what was taken away in between.
-const MAX_TRIES: usize = 5;
+const MAX_TRIES: usize = 6;
+
+/// How many subjects' turns are remembered.
+const MAX_LEASING: u64 = 10_000;
 
 static ADMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("admit.lua")));
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget.lua")));
@@ -51,6 +55,8 @@ pub struct ValkeyEngine {
     /// The number of the link that word left during an outage was followed up on.
     replayed: Arc<AtomicU64>,
     replaying: Arc<tokio::sync::Mutex<()>>,
+    /// Whose turn it is to lease for a subject.
+    leasing: Cache<Subject, Arc<tokio::sync::Mutex<()>>>,
     clock: Clock,
 }
 
@@ -79,6 +85,7 @@ impl ValkeyEngine {
             truth,
             replayed: Arc::default(),
             replaying: Arc::default(),
+            leasing: Cache::builder().max_capacity(MAX_LEASING).build(),
             clock,
         }
     }
@@ -92,6 +99,7 @@ impl ValkeyEngine {
         let live = self.live().await?;
         let mut install = None;
         let mut leased = None;
+        let mut turn = None;
         for _ in 0..MAX_TRIES {
             let call = self.admit_call(ask, Act::Count, &live, install.as_ref(), leased);
             let value = self.run(&live, &ADMIT, &call).await?;
@@ -107,6 +115,11 @@ impl ValkeyEngine {
                     }
                     install = Some((ticket, standing));
                 }
+                // Of a burst one leases, and the others look again whether that will do.
+                Answer::Lease(..) if turn.is_none() => {
+                    let of_subject = self.leasing.get_with_by_ref(ask.subject, Arc::default);
+                    turn = Some(of_subject.lock_owned().await);
+                }
                 Answer::Lease(index, lacking) => {
                     let check = &ask.checks[index];
                     let lease = self.truth.lease(ask.subject, check, lacking, ask.now);
@@ -114,7 +127,8 @@ impl ValkeyEngine {
                 }
             }
         }
-        Err(EngineError::Throttled.into())
+        // The standing changes faster than it can be copied: DynamoDB, which has it, decides.
+        Err(ValkeyError::NoLink)
     }
 
     /// How the checks stand, without counting.
@@ -385,9 +399,10 @@ fn read_answer(value: &Value, checks: &[Check]) -> Option<Answer> {
             _ => (false, Act::Look),
         };
         let readings = readings_of(&numbers, checks, act)?;
-        return Some(Answer::Verdict(match is_admitted {
-            true => Verdict::Admitted(readings),
-            false => Verdict::Refused(readings),
+        return Some(Answer::Verdict(if is_admitted {
+            Verdict::Admitted(readings)
+        } else {
+            Verdict::Refused(readings)
         }));
     }
     let items = value.as_sequence()?;

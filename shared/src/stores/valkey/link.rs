@@ -28,6 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a link is used: ElastiCache ends connections that were signed in to with IAM after 12
 /// hours (ElastiCache User Guide, "Authenticating with IAM").
 const RELINK_AFTER: Duration = Duration::from_hours(11);
+/// How many budgets a command may take while the server answers others.
+const MAX_PATIENCE: usize = 5;
 /// How long after a try the next one may begin.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
@@ -97,6 +99,7 @@ struct Inner {
     clock: Clock,
     budget: Duration,
     live: RwLock<Option<Live>>,
+    heard: Mutex<Option<Instant>>,
     attempt: Mutex<Attempt>,
 }
 
@@ -141,6 +144,7 @@ impl ValkeyLink {
             clock,
             budget,
             live: RwLock::new(None),
+            heard: Mutex::new(None),
             attempt: Mutex::new(Attempt {
                 is_under_way: false,
                 last: None,
@@ -229,11 +233,7 @@ impl ValkeyLink {
         live: &Live,
         command: &Cmd,
     ) -> RedisResult<T> {
-        let sent = tokio::time::timeout(self.0.budget, live.send(command)).await;
-        let answer = sent.unwrap_or_else(|_| {
-            let late = (ErrorKind::Io, "no answer within the budget");
-            Err(RedisError::from(late))
-        });
+        let answer = self.patiently(live.send(command)).await;
         match answer.and_then(|value| Ok(redis::from_redis_value::<T>(value)?)) {
             Err(error) if error.code() != Some("NOSCRIPT") => {
                 self.give_up(live, &error);
@@ -241,6 +241,32 @@ impl ValkeyLink {
             }
             answer => answer,
         }
+    }
+
+    /// Waits for an answer within the budget. While others get theirs, the server is there and it is
+    /// this process that is busy: then it waits on, a bounded number of times, so that a burst is no
+    /// outage.
+    async fn patiently(
+        &self,
+        sent: impl Future<Output = RedisResult<redis::Value>>,
+    ) -> RedisResult<redis::Value> {
+        let mut sent = std::pin::pin!(sent);
+        for _ in 0..MAX_PATIENCE {
+            let waited_since = Instant::now();
+            if let Ok(answer) = tokio::time::timeout(self.0.budget, &mut sent).await {
+                *self.heard() = Some(Instant::now());
+                return answer;
+            }
+            if self.heard().is_none_or(|heard| heard < waited_since) {
+                break;
+            }
+        }
+        Err((ErrorKind::Io, "no answer within the budget").into())
+    }
+
+    /// When the server last answered anybody.
+    fn heard(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the link down, unless it has been made anew since.
