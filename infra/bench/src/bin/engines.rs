@@ -327,7 +327,6 @@ impl Caller {
             quota_override: None,
             keys_revoked: None,
             epoch: 1,
-            keys_revoked: None,
         };
         let session = Session::begin(user.id, &SessionOrigin::default(), now);
         let proof = Proof {

@@ -47,6 +47,5 @@ fn somebody(clock: &Clock) -> Result<User, Failure> {
         quota_override: None,
         keys_revoked: None,
         epoch: 1,
-        keys_revoked: None,
     })
 }
