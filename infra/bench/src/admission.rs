@@ -12,6 +12,18 @@ use crate::server::{Cores, Server};
 use crate::throughput::load;
 
 const CONNECTIONS: u32 = 16;
+/// What a request is sent with and where its limits are, the load's name for it, and whether they
+/// are on Valkey.
+const ROUTES: [(&str, &str, bool); 4] = [
+    ("with a token, limits on Valkey", "me", true),
+    ("with a key, limits on Valkey", "me-by-key", true),
+    ("with a token, limits on the embedded DynamoDB", "me", false),
+    (
+        "with a key, limits on the embedded DynamoDB",
+        "me-by-key",
+        false,
+    ),
+];
 
 /// The programs that are measured.
 #[derive(Args)]
@@ -53,19 +65,17 @@ impl Programs {
         let plain = Server::plain(&self.plain, Cores::MEASURED).await?;
         let without = load(&plain, "plain", CONNECTIONS, Cores::OTHERS).await?;
         drop(plain);
-
-        let redis = self.redis().await?;
-        let stack = self.stack(Some(&redis)).await?;
-        let on_valkey = load(&stack, "me", CONNECTIONS, Cores::OTHERS).await?;
-        drop((stack, redis));
-
-        let stack = self.stack(None).await?;
-        let on_dynamodb = load(&stack, "me", CONNECTIONS, Cores::OTHERS).await?;
-        Ok(vec![
-            ("without admission", without),
-            ("with a token, limits on Valkey", on_valkey),
-            ("with a token, limits on the embedded DynamoDB", on_dynamodb),
-        ])
+        let mut routes = vec![("without admission", without)];
+        for (label, kind, is_on_valkey) in ROUTES {
+            let redis = if is_on_valkey {
+                Some(self.redis().await?)
+            } else {
+                None
+            };
+            let stack = self.stack(redis.as_ref()).await?;
+            routes.push((label, load(&stack, kind, CONNECTIONS, Cores::OTHERS).await?));
+        }
+        Ok(routes)
     }
 
     pub(crate) async fn redis(&self) -> Result<Server, BenchError> {

@@ -23,8 +23,10 @@ const ME: &str = "/api/v1/auth/me";
 pub(crate) enum Kind {
     /// Each sign-in is the next of 64 users'
     SignIns,
-    /// `GET /api/v1/auth/me`; each connection is one user's
+    /// `GET /api/v1/auth/me` with an access token; each connection is one user's
     Me,
+    /// The same with an API key
+    MeByKey,
     /// The same path without a credential, of a server that wants none
     Plain,
 }
@@ -83,11 +85,24 @@ impl Account {
     }
 }
 
+impl Account {
+    /// The same request with a new API key of its user's.
+    async fn me_by_key(&self, base: &str) -> Result<Vec<u8>, BenchError> {
+        let request = Client::new()
+            .post(format!("{base}/api/v1/users/api-keys"))
+            .bearer_auth(&self.access_token)
+            .json(&json!({"name": "bench"}));
+        let answer = send(request, StatusCode::CREATED).await?;
+        let key = answer["key"].as_str().unwrap_or_default();
+        Ok(get(ME, &format!("x-api-key: {key}\r\n")))
+    }
+}
+
 impl Load {
     pub(crate) async fn run(self) -> Result<Outcome, BenchError> {
         let accounts = match self.kind {
             Kind::SignIns => register(&self.base, 64).await?,
-            Kind::Me => register(&self.base, self.connections).await?,
+            Kind::Me | Kind::MeByKey => register(&self.base, self.connections).await?,
             Kind::Plain => vec![],
         };
         let counted_from = Instant::now() + WARM_UP;
@@ -105,8 +120,12 @@ impl Load {
                 Kind::SignIns => {
                     connections.spawn(sign_in(base, own.collect(), counted));
                 }
-                Kind::Me | Kind::Plain => {
-                    let request = own.next().map_or_else(|| get(ME, ""), |own| own.me());
+                Kind::Me | Kind::MeByKey | Kind::Plain => {
+                    let request = match (self.kind, own.next()) {
+                        (_, None) => get(ME, ""),
+                        (Kind::MeByKey, Some(own)) => own.me_by_key(&base).await?,
+                        (_, Some(own)) => own.me(),
+                    };
                     connections.spawn(ask(base, request, counted));
                 }
             }

@@ -1,13 +1,14 @@
 //! How long a function takes from its start to the first request for an event.
 //!
 //! The Lambda runtime API is a socket here: it takes the request for the first event and leaves it
-//! unanswered, as Lambda does until there is one.
+//! unanswered, as Lambda does until there is one. DynamoDB is a server that holds nothing: a start
+//! asks it for the policy, and tells it the public keys.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
@@ -20,60 +21,74 @@ const WARM_UPS: usize = 2;
 const PATIENCE_SECONDS: u64 = 10;
 const FIRST_REQUEST: &str = "GET /2018-06-01/runtime/invocation/next ";
 
-/// Where a function is told that DynamoDB is.
-#[derive(Clone, Copy)]
-pub(crate) enum Endpoint {
-    /// It asks nobody; for `hello`.
-    None,
-    /// An engine of one's own, without TLS.
-    Plain,
-    /// The region's own, by https.
-    Region,
-}
-
 /// The starts of one function.
 pub(crate) struct Start {
     pub(crate) function: &'static str,
-    pub(crate) endpoint: Endpoint,
     pub(crate) times: Sample,
 }
 
-const MEASURED: [(&str, Endpoint); 5] = [
-    ("hello", Endpoint::None),
-    ("auth", Endpoint::Plain),
-    ("auth", Endpoint::Region),
-    ("system", Endpoint::Plain),
-    ("system", Endpoint::Region),
-];
+pub(crate) const HELLO: &str = "hello";
+const MEASURED: [&str; 4] = [HELLO, "auth", "system", "users"];
 
 /// Starts every function in turn, again and again, so that what the machine does meanwhile
 /// falls on all of them.
 pub(crate) async fn measure(bootstraps: &Path, keys: &str) -> Result<Vec<Start>, BenchError> {
-    let engine = TcpListener::bind("127.0.0.1:0").await?;
-    let engine = format!("http://{}", engine.local_addr()?);
+    let dynamodb = TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = format!("http://{}", dynamodb.local_addr()?);
+    let dynamodb = tokio::spawn(answer_with_nothing(dynamodb));
     let mut times = MEASURED.map(|_| Vec::with_capacity(RUNS));
     for run in 0..WARM_UPS + RUNS {
-        for ((function, endpoint), times) in MEASURED.into_iter().zip(&mut times) {
+        for (function, times) in MEASURED.into_iter().zip(&mut times) {
             let bootstrap = bootstraps.join(function).join("bootstrap");
             let mut command = Command::new(&bootstrap);
             command.env_clear().envs(environment(function, keys));
-            if let Endpoint::Plain = endpoint {
-                command.env("AWS_ENDPOINT_URL_DYNAMODB", &engine);
-            }
+            command.env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint);
             let time = until_first_request(command, bootstrap).await?;
             if run >= WARM_UPS {
                 times.push(time);
             }
         }
     }
+    dynamodb.abort();
     let measured = MEASURED.into_iter().zip(times);
     Ok(measured
-        .map(|((function, endpoint), times)| Start {
+        .map(|(function, times)| Start {
             function,
-            endpoint,
             times: Sample::new(times),
         })
         .collect())
+}
+
+/// A DynamoDB that finds no item and takes every write.
+async fn answer_with_nothing(listener: TcpListener) {
+    while let Ok((connection, _)) = listener.accept().await {
+        tokio::spawn(answer_each(connection));
+    }
+}
+
+async fn answer_each(connection: TcpStream) -> std::io::Result<()> {
+    const NOTHING: &[u8] =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{}";
+    let mut connection = BufReader::new(connection);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if connection.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            match line.trim_end().split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.trim().parse().unwrap_or(0);
+                }
+                None if line.trim_end().is_empty() => break,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body).await?;
+        connection.get_mut().write_all(NOTHING).await?;
+    }
 }
 
 /// A new document of signing keys, from the program that makes them for a deployment.
@@ -89,7 +104,7 @@ pub(crate) async fn signing_keys(local: &Path) -> Result<String, BenchError> {
 }
 
 /// What Lambda and the template set. The stage is `testing`, which takes the keys from a variable.
-fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str); 24] {
+fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str); 26] {
     [
         ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
         ("LANG", "en_US.UTF-8"),
@@ -112,9 +127,11 @@ fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str)
         ("TURNPIKE_ISSUER", "https://api.example.com"),
         ("TURNPIKE_CREDENTIALS_TABLE", "credentials"),
         ("TURNPIKE_IDENTITY_TABLE", "identity"),
+        ("TURNPIKE_ADMISSION_TABLE", "admission"),
         ("TURNPIKE_LOG", "info"),
         ("TURNPIKE_SIGNING_KEYS", keys),
         ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("TURNPIKE_CURSOR_SECRET", "0123456789abcdef0123456789abcdef"),
     ]
 }
 
