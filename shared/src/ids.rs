@@ -98,6 +98,22 @@ id!(
     EventId,
     "evt_"
 );
+id!(
+    /// An entry of the audit log: `aud_…`.
+    AuditId,
+    "aud_"
+);
+
+impl UserId {
+    /// Which of [`USER_SHARDS`] parts of all users this one belongs to. It comes from the id's random
+    /// end, so the parts are of a size.
+    pub fn shard(self) -> u8 {
+        self.0.as_bytes()[15] % USER_SHARDS
+    }
+}
+
+/// Into how many parts all users are cut, so that whoever goes through them can do it side by side.
+pub const USER_SHARDS: u8 = 8;
 
 /// A bare `UUIDv7` in simple hex, for request ids and token ids (`jti`).
 pub fn unprefixed(at: Timestamp) -> String {

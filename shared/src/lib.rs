@@ -6,6 +6,7 @@
 //! cold start for what it links.
 
 pub mod admission;
+pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod runtime;
 pub mod stores;
 pub mod telemetry;
 pub mod token_verifier;
+pub mod usage;
 pub mod web;
 
 /// The release that this code belongs to, as `/`, `/health` and the OpenAPI document show it.

@@ -1,13 +1,16 @@
 //! The DynamoDB engine behind the stack: embedded, at an address, or AWS's own.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    StreamSpecification, StreamViewType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
+    TimeToLiveSpecification,
 };
 use dynoxide::Database;
 use tokio::task::JoinHandle;
@@ -103,28 +106,45 @@ pub(crate) async fn create_tables(
     Ok(())
 }
 
+fn schema(keys: &[(String, KeyKind)]) -> Result<Vec<KeySchemaElement>, BuildError> {
+    let element = |(name, kind): &(String, KeyKind)| {
+        let kind = match kind {
+            KeyKind::Hash => KeyType::Hash,
+            KeyKind::Range => KeyType::Range,
+        };
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+    };
+    keys.iter().map(element).collect()
+}
+
 async fn create_table(client: &Client, table: &Table) -> Result<(), StartError> {
     let mut request = client
         .create_table()
         .table_name(&table.id)
         .billing_mode(BillingMode::PayPerRequest);
-    for (name, kind) in &table.keys {
-        let kind = match kind {
-            KeyKind::Hash => KeyType::Hash,
-            KeyKind::Range => KeyType::Range,
-        };
+    let of_indexes = table.indexes.iter().flat_map(|index| &index.keys);
+    let attributes: BTreeSet<&String> = table.keys.iter().chain(of_indexes).map(|k| &k.0).collect();
+    for name in attributes {
         let attribute = AttributeDefinition::builder()
             .attribute_name(name)
             .attribute_type(ScalarAttributeType::S)
+            .build()?;
+        request = request.attribute_definitions(attribute);
+    }
+    request = request.set_key_schema(Some(schema(&table.keys)?));
+    for index in &table.indexes {
+        let keys_alone = Projection::builder()
+            .projection_type(ProjectionType::KeysOnly)
             .build();
-        let key = KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build();
-        let (Ok(attribute), Ok(key)) = (attribute, key) else {
-            continue;
-        };
-        request = request.attribute_definitions(attribute).key_schema(key);
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(&index.name)
+            .set_key_schema(Some(schema(&index.keys)?))
+            .projection(keys_alone)
+            .build()?;
+        request = request.global_secondary_indexes(index);
     }
     if let Some(view) = &table.stream_view {
         let stream = StreamSpecification::builder()

@@ -78,6 +78,8 @@ pub enum StartError {
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
     Store(#[from] StoreError),
+    #[error("the template's tables cannot be made")]
+    Table(#[from] aws_sdk_dynamodb::error::BuildError),
 }
 
 /// A running stack.

@@ -19,9 +19,17 @@ pub struct Table {
     /// Its logical id, which is also its name in the local stack.
     pub id: String,
     pub keys: Vec<(String, KeyKind)>,
+    pub indexes: Vec<Index>,
     pub ttl_attribute: Option<String>,
     /// What a record of its stream shows, if it has a stream.
     pub stream_view: Option<String>,
+}
+
+/// A global secondary index of a table; it holds keys alone.
+#[derive(Clone, Debug)]
+pub struct Index {
+    pub name: String,
+    pub keys: Vec<(String, KeyKind)>,
 }
 
 /// The part that an attribute has in a key. All keys are strings.
@@ -102,8 +110,17 @@ struct EventProperties {
 #[serde(rename_all = "PascalCase")]
 struct TableProperties {
     key_schema: Vec<KeyProperties>,
+    #[serde(default)]
+    global_secondary_indexes: Vec<IndexProperties>,
     time_to_live_specification: Option<TtlProperties>,
     stream_specification: Option<StreamProperties>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IndexProperties {
+    index_name: String,
+    key_schema: Vec<KeyProperties>,
 }
 
 #[derive(Deserialize)]
@@ -171,16 +188,15 @@ impl Template {
 
 impl Table {
     fn from_properties(id: String, properties: TableProperties) -> Self {
-        let kind = |key_type: &str| match key_type {
-            "HASH" => KeyKind::Hash,
-            _ => KeyKind::Range,
-        };
+        let indexes = properties.global_secondary_indexes.into_iter();
         Self {
             id,
-            keys: properties
-                .key_schema
-                .into_iter()
-                .map(|key| (key.attribute_name, kind(&key.key_type)))
+            keys: keys_of(properties.key_schema),
+            indexes: indexes
+                .map(|index| Index {
+                    name: index.index_name,
+                    keys: keys_of(index.key_schema),
+                })
                 .collect(),
             ttl_attribute: properties
                 .time_to_live_specification
@@ -190,6 +206,17 @@ impl Table {
                 .map(|stream| stream.stream_view_type),
         }
     }
+}
+
+fn keys_of(schema: Vec<KeyProperties>) -> Vec<(String, KeyKind)> {
+    let kind = |key_type: &str| match key_type {
+        "HASH" => KeyKind::Hash,
+        _ => KeyKind::Range,
+    };
+    schema
+        .into_iter()
+        .map(|key| (key.attribute_name, kind(&key.key_type)))
+        .collect()
 }
 
 fn routes_of(function: &str, events: BTreeMap<String, Event>) -> Vec<Route> {

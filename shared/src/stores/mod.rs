@@ -7,6 +7,7 @@
 mod accounts;
 mod admission;
 mod api_keys;
+mod audit_outbox;
 mod client;
 mod error;
 mod key_set;

@@ -7,11 +7,13 @@
 //! | `KEY#<digest>` | `KEY` | [`KeyDigestItem`]: whose key was presented |
 //! | `EMAIL#<folded address>` | `GUARD` | [`EmailGuardItem`]: of one address there is one account |
 //! | `OUTBOX#<event>` | `EVENT` | [`OutboxItem`] |
+//! | `AUDIT#<hour>` | an audit id | [`AuditOutboxItem`]: to be chained into the audit log |
 //! | `SIGNING_KEYS` | `PUBLIC` | [`KeySetItem`]: what access tokens are verified with |
 //! | `HEALTH` | `PROBE` | nothing: `/health` reads it to see whether the table answers |
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::AuditEntry;
 use crate::auth::{
     ApiKeyRecord, CidrList, EmailAddress, EmailKey, KeyDigest, KeyLimits, KeyName, KeysRevoked,
     LimitSlot, QuotaOverride, Role, Rotation, ScopeSet, Tier, User,
@@ -38,6 +40,15 @@ pub(crate) fn user_pk(user: UserId) -> String {
     format!("USER#{user}")
 }
 
+/// The index of all users: by shard, then by id.
+pub(crate) const USERS_BY_SHARD: &str = "users-by-shard";
+/// The index of the users of a tier, by id.
+pub(crate) const USERS_BY_TIER: &str = "users-by-tier";
+
+pub(crate) fn user_shard(shard: u8) -> String {
+    format!("USERS#{shard}")
+}
+
 pub(crate) fn key_sk(key: KeyId) -> String {
     format!("{KEY_SK_PREFIX}{key}")
 }
@@ -50,6 +61,14 @@ pub(crate) fn email_pk(email: &EmailKey) -> String {
     format!("EMAIL#{}", email.as_str())
 }
 
+/// What the partition keys of entries on their way to the audit log begin with.
+pub(crate) const AUDIT_PK_PREFIX: &str = "AUDIT#";
+
+/// Entries of one hour lie together, so that whoever looks for those left behind needs no scan.
+pub(crate) fn audit_pk(at: Timestamp) -> String {
+    format!("{AUDIT_PK_PREFIX}{}", at.seconds().div_euclid(3_600))
+}
+
 pub(crate) fn outbox_pk(event: EventId) -> String {
     format!("{OUTBOX_PK_PREFIX}{event}")
 }
@@ -59,6 +78,8 @@ pub(crate) struct UserItem {
     pub(crate) pk: String,
     pub(crate) sk: String,
     pub(crate) id: UserId,
+    /// The partition of the index of all users.
+    pub(crate) shard: String,
     pub(crate) email: EmailAddress,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) full_name: Option<String>,
@@ -108,6 +129,7 @@ impl From<&User> for UserItem {
             pk: user_pk(user.id),
             sk: USER_SK.to_owned(),
             id: user.id,
+            shard: user_shard(user.id.shard()),
             email: user.email.clone(),
             full_name: user.full_name.clone(),
             tier: user.tier.clone(),
@@ -303,6 +325,24 @@ pub(crate) struct OutboxItem {
     pub(crate) mail: MailEvent,
     pub(crate) created_at: i64,
     pub(crate) ttl: i64,
+}
+
+/// An entry of the audit log until it is part of the chain. It does not expire.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AuditOutboxItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) entry: AuditEntry,
+}
+
+impl From<&AuditEntry> for AuditOutboxItem {
+    fn from(entry: &AuditEntry) -> Self {
+        Self {
+            pk: audit_pk(entry.at),
+            sk: entry.id.to_string(),
+            entry: entry.clone(),
+        }
+    }
 }
 
 #[cfg(test)]
