@@ -94,7 +94,9 @@ impl Member {
 
     async fn sign_out(&self, tables: &OwnEngine) {
         let accounts: AccountStore = accounts_at(&tables.endpoint());
-        assert!(accounts.end_session(self.user, self.session).await.unwrap());
+        let now = Clock::system().now();
+        let ended = accounts.end_session(self.user, self.session, SessionEnd::SignedOut, now);
+        assert!(ended.await.unwrap());
     }
 
     async fn set(&self, tables: &OwnEngine, name: &str, value: AttributeValue) {
