@@ -76,6 +76,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function audit-writer cannot start")]
+    AuditWriter(#[from] turnpike_audit_writer::StartError),
     #[error("the function users cannot start")]
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
@@ -180,8 +182,10 @@ impl Stack {
             budgets,
             policy,
         };
-        let events = |engine| Events::of(&template, engine, &env, &admission);
-        let events = embedded.as_ref().map(events).transpose()?;
+        let events = match &embedded {
+            Some(embedded) => Some(Events::of(&template, embedded, &env, &admission).await?),
+            None => None,
+        };
         let local = (mailbox.as_ref().zip(events.as_ref()))
             .filter(|_| addr.ip().is_loopback())
             .map(|(mailbox, events)| {
@@ -304,13 +308,13 @@ struct Events {
 impl Events {
     /// As the template says. Only on the embedded engine: on a stage's own tables the stage's
     /// functions are at work.
-    fn of(
+    async fn of(
         template: &Template,
         embedded: &Embedded,
         env: &Environment,
         parts: &AdmissionParts,
     ) -> Result<Self, StartError> {
-        let functions = Arc::new(event_functions(template, env, parts)?);
+        let functions = Arc::new(event_functions(template, env, parts).await?);
         let streams = template.streams.iter().map(|stream| &stream.function);
         let scheduled = template.schedules.iter().map(|schedule| &schedule.function);
         if let Some(missing) = streams.chain(scheduled).find(|name| !functions.has(name)) {
@@ -346,12 +350,15 @@ impl Events {
 }
 
 /// Every event function of the template, by the name that it is invoked with.
-fn event_functions(
+async fn event_functions(
     template: &Template,
-    _env: &Environment,
+    env: &Environment,
     parts: &AdmissionParts,
 ) -> Result<EventFunctions, StartError> {
-    let functions = EventFunctions::new(parts.clock.clone(), template.timeouts.clone());
+    let mut functions = EventFunctions::new(parts.clock.clone(), template.timeouts.clone());
+    let (dynamodb, clock) = (&parts.dynamodb, parts.clock.clone());
+    let audit_writer = turnpike_audit_writer::App::new(env, dynamodb, clock).await?;
+    functions.add("audit-writer", audit_writer);
     Ok(functions)
 }
 
@@ -401,6 +408,9 @@ fn on_own_engine(
     }
     if env.lookup("TURNPIKE_CURSOR_SECRET_ARN").is_none() {
         env = env.or("TURNPIKE_CURSOR_SECRET", keys.cursor_secret);
+    }
+    if env.lookup("TURNPIKE_AUDIT_SECRET_ARN").is_none() {
+        env = env.or("TURNPIKE_AUDIT_SECRET", keys.audit_secret);
     }
     for (variable, table) in &template.table_variables {
         env = env.with(variable, table);
