@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod auth;
 mod configuration;
 mod conventions;

@@ -99,7 +99,12 @@ pub(crate) fn fresh_subject() -> Subject {
 pub(crate) async fn start_tables() -> OwnEngine {
     let engine = OwnEngine::start().await;
     let client = client_at(&engine.endpoint());
-    for table in ["CredentialsTable", "IdentityTable", ADMISSION_TABLE] {
+    for table in [
+        "AuditTable",
+        "CredentialsTable",
+        "IdentityTable",
+        ADMISSION_TABLE,
+    ] {
         let mut request = client
             .create_table()
             .table_name(table)

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use turnpike_shared::auth::session::SessionOrigin;
-use turnpike_shared::auth::{PasswordHash, Session, Tier, User};
+use turnpike_shared::auth::{PasswordHash, Session, SessionEnd, Tier, User};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::ids::{SessionId, UserId, unprefixed};
 use turnpike_shared::limits::{Ask, Check, Proof, Subject, Verdict, Window, WindowId};
