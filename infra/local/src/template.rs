@@ -260,7 +260,12 @@ mod tests {
         };
         assert_eq!(
             tables,
-            ["AdmissionTable", "CredentialsTable", "IdentityTable"]
+            [
+                "AdmissionTable",
+                "CredentialsTable",
+                "IdentityTable",
+                "UsageTable"
+            ]
         );
         for table in &template.tables {
             let keys = [("pk".into(), KeyKind::Hash), ("sk".into(), KeyKind::Range)];
@@ -271,6 +276,7 @@ mod tests {
             ("TURNPIKE_ADMISSION_TABLE", "AdmissionTable"),
             ("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable"),
             ("TURNPIKE_IDENTITY_TABLE", "IdentityTable"),
+            ("TURNPIKE_USAGE_TABLE", "UsageTable"),
         ] {
             assert_eq!(template.table_variables[variable], table);
         }

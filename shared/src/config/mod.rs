@@ -204,6 +204,11 @@ pub fn admission_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::ADMISSION_TABLE).map(str::to_owned)
 }
 
+/// The name of the usage table.
+pub fn usage_table(env: &Environment) -> Result<String, ConfigError> {
+    env.required(&variables::USAGE_TABLE).map(str::to_owned)
+}
+
 /// Who carries mails out of the outbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MailTransport {

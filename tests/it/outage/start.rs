@@ -27,6 +27,7 @@ fn environment(dynamodb: &str) -> Environment {
         .with("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable")
         .with("TURNPIKE_IDENTITY_TABLE", "IdentityTable")
         .with("TURNPIKE_ADMISSION_TABLE", "AdmissionTable")
+        .with("TURNPIKE_USAGE_TABLE", "UsageTable")
         .with("TURNPIKE_SIGNING_KEYS", signing_keys())
         .with("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef")
         .with("AWS_REGION", "us-east-1")

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod credentials;
 pub(crate) mod identity;
+pub(crate) mod usage;
 
 /// The partition key of every table.
 pub(crate) const PK: &str = "pk";
