@@ -1,5 +1,7 @@
 //! Start-up: what every function's `main` does, once.
 
+mod events;
+
 use std::error::Error;
 use std::future::Future;
 use std::net::IpAddr;
@@ -10,6 +12,10 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use lambda_http::request::RequestContext;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde_json::Value;
+
+pub use events::{EventFunction, EventService, Invocation, InvocationError};
 
 use crate::config::{self, Environment, LogFilter};
 use crate::errors::chain;
@@ -26,6 +32,40 @@ where
     F: Future<Output = Result<Router, E>>,
     E: Error + 'static,
 {
+    run(function, async |env| {
+        let routes = build(env).await.map_err(|error| chain(&error))?;
+        let service = routes.layer(from_fn(adapt));
+        lambda_http::run(service)
+            .await
+            .map_err(|error| error.to_string())
+    })
+}
+
+/// Runs an event function under Lambda, as [`serve`] does an HTTP function.
+pub fn handle<B, F, H, E>(function: &'static str, build: B) -> ExitCode
+where
+    B: FnOnce(Environment) -> F,
+    F: Future<Output = Result<H, E>>,
+    H: EventFunction,
+    E: Error + 'static,
+{
+    run(function, async |env| {
+        let handler = build(env).await.map_err(|error| chain(&error))?;
+        let service = &EventService::new(function, handler);
+        let invoke = |event: LambdaEvent<Value>| async move {
+            let invocation = Invocation::from_lambda(&event.context);
+            service.invoke(event.payload, invocation).await
+        };
+        let runtime = Runtime::new(service_fn(invoke));
+        runtime.run().await.map_err(|error| error.to_string())
+    })
+}
+
+/// What both kinds of function have in common.
+fn run(
+    function: &'static str,
+    serve: impl AsyncFnOnce(Environment) -> Result<(), String>,
+) -> ExitCode {
     let env = Environment::of_process();
     let filter = config::log_filter(&env);
     telemetry::init(filter.as_ref().unwrap_or(&LogFilter::default()));
@@ -40,15 +80,7 @@ where
         .build();
     let served = runtime
         .map_err(|error| error.to_string())
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                let routes = build(env).await.map_err(|error| chain(&error))?;
-                let service = routes.layer(from_fn(adapt));
-                lambda_http::run(service)
-                    .await
-                    .map_err(|error| error.to_string())
-            })
-        });
+        .and_then(|runtime| runtime.block_on(serve(env)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
