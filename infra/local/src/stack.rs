@@ -348,10 +348,12 @@ impl Events {
 /// Every event function of the template, by the name that it is invoked with.
 fn event_functions(
     template: &Template,
-    _env: &Environment,
+    env: &Environment,
     parts: &AdmissionParts,
 ) -> Result<EventFunctions, StartError> {
-    let functions = EventFunctions::new(parts.clock.clone(), template.timeouts.clone());
+    let mut functions = EventFunctions::new(parts.clock.clone(), template.timeouts.clone());
+    let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
+    functions.add("usage-rollup", rollup);
     Ok(functions)
 }
 
