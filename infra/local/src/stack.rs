@@ -17,6 +17,7 @@ use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
 use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError, https_client};
+use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_system::DetailsAccess;
 
 use crate::admin::{self, FirstAdmin};
@@ -98,6 +99,9 @@ pub struct Stack {
     /// Held as long as the stack runs.
     _lock: Option<File>,
     mailer: Option<JoinHandle<()>>,
+    /// Takes the records of all functions.
+    pub recorder: UsageRecorder,
+    recording: JoinHandle<()>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -165,11 +169,13 @@ impl Stack {
             .filter(|_| addr.ip().is_loopback())
             .map(|mailbox| local_routes::router(mailbox.clone(), addr, &base, clock.clone()));
         let mailbox_url = local.as_ref().map(|_| format!("{base}/_local/mail"));
+        let recorder = UsageRecorder::from_environment(&env, &dynamodb, clock.clone())?;
         let admission = AdmissionParts {
             dynamodb,
             clock,
             budgets,
             policy,
+            recorder: recorder.clone(),
         };
         let functions = functions(&env, admission, hasher).await?;
         let gateway =
@@ -192,6 +198,8 @@ impl Stack {
             embedded,
             _lock: lock,
             mailer: mailbox.map(|mailbox| tokio::spawn(mailbox.run())),
+            recording: tokio::spawn(recorder.clone().run()),
+            recorder,
             stop,
             server: tokio::spawn(serving.into_future()),
         })
@@ -206,6 +214,13 @@ impl Stack {
         let patience = std::time::Duration::from_secs(5);
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::warn!("requests were still running when the stack stopped");
+        }
+        self.recording.abort();
+        if tokio::time::timeout(patience, self.recorder.flush())
+            .await
+            .is_err()
+        {
+            tracing::warn!("usage records were still waiting when the stack stopped");
         }
         if let Some(embedded) = self.embedded {
             embedded.close();
