@@ -38,8 +38,10 @@ fn environment(dynamodb: &str) -> Environment {
 
 /// Starts `auth` as a function starts, but for its clock.
 async fn start(env: &Environment, clock: Clock) -> Result<App, StartError> {
+    let dynamodb = DynamoDb::from_environment(env).unwrap();
     let admission = AdmissionParts {
-        dynamodb: DynamoDb::from_environment(env).unwrap(),
+        recorder: UsageRecorder::from_environment(env, &dynamodb, clock.clone()).unwrap(),
+        dynamodb,
         clock,
         budgets: Budgets::default(),
         policy: None,
