@@ -13,6 +13,7 @@ use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{Environment, UserTables};
 use turnpike_shared::stores::{DynamoDb, UserStore};
+use turnpike_shared::usage_recorder::UsageRecorder;
 
 use crate::support::{Fault, FaultProxy, OwnEngine, TestStack, signing_keys};
 
