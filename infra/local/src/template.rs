@@ -369,7 +369,12 @@ mod tests {
         };
         assert_eq!(
             tables,
-            ["AdmissionTable", "CredentialsTable", "IdentityTable"]
+            [
+                "AdmissionTable",
+                "CredentialsTable",
+                "IdentityTable",
+                "UsageTable"
+            ]
         );
         for table in &template.tables {
             let keys = [("pk".into(), KeyKind::Hash), ("sk".into(), KeyKind::Range)];
@@ -380,6 +385,7 @@ mod tests {
             ("TURNPIKE_ADMISSION_TABLE", "AdmissionTable"),
             ("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable"),
             ("TURNPIKE_IDENTITY_TABLE", "IdentityTable"),
+            ("TURNPIKE_USAGE_TABLE", "UsageTable"),
         ] {
             assert_eq!(template.table_variables[variable], table);
         }

@@ -214,6 +214,11 @@ pub fn admission_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::ADMISSION_TABLE).map(str::to_owned)
 }
 
+/// The name of the usage table.
+pub fn usage_table(env: &Environment) -> Result<String, ConfigError> {
+    env.required(&variables::USAGE_TABLE).map(str::to_owned)
+}
+
 /// The name of the table of the audit log.
 pub fn audit_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::AUDIT_TABLE).map(str::to_owned)

@@ -28,6 +28,7 @@ variables! {
     CREDENTIALS_TABLE "TURNPIKE_CREDENTIALS_TABLE" "the name of the credentials table";
     IDENTITY_TABLE "TURNPIKE_IDENTITY_TABLE" "the name of the identity table";
     ADMISSION_TABLE "TURNPIKE_ADMISSION_TABLE" "the name of the admission table";
+    USAGE_TABLE "TURNPIKE_USAGE_TABLE" "the name of the usage table";
     AUDIT_TABLE "TURNPIKE_AUDIT_TABLE" "the name of the audit table";
     SIGNING_ALGORITHM "TURNPIKE_SIGNING_ALGORITHM" "RS256 or ES256";
     SIGNING_KEYS_SECRET "TURNPIKE_SIGNING_KEYS_SECRET" "the ARN of the secret with the signing keys";

@@ -24,6 +24,7 @@ mod sessions;
 mod standing;
 pub mod tables;
 mod transaction;
+mod usage;
 pub mod valkey;
 
 use std::fmt::Display;
@@ -49,6 +50,7 @@ pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
+pub use usage::{UsageStore, Whose, Written};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};
