@@ -25,8 +25,18 @@ pub(crate) enum Fault {
     Failure,
     /// It is not handed on while it has this text in it and this is the fault.
     Hold(String),
+    /// This many calls are handed on, and then the caller is gone: the next one is not handed on, or
+    /// its answer comes to nobody, and no other does anything.
+    DiesAt(usize, Death),
     /// This many calls of an operation meet another transaction on their items.
     Conflicts(&'static str, usize),
+}
+
+/// When a caller dies that has made a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Death {
+    BeforeItIsDone,
+    BeforeItsAnswer,
 }
 
 /// Hands calls on to an engine, as far as the fault lets them.
@@ -68,7 +78,7 @@ impl FaultProxy {
     }
 }
 
-async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: Bytes) -> Response {
+async fn hand_on(State(forward): State<Forward>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers
         .get("x-amz-target")
         .map(|target| target.as_bytes().to_vec());
@@ -89,6 +99,16 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
             }
         }
         Fault::Silence => std::future::pending().await,
+        Fault::DiesAt(0, death) => {
+            if death == Death::BeforeItsAnswer {
+                pass_on(&forward, headers, body).await;
+            }
+            *forward.fault.lock().unwrap() = Fault::Silence;
+            return std::future::pending().await;
+        }
+        Fault::DiesAt(left, death) => {
+            *forward.fault.lock().unwrap() = Fault::DiesAt(left - 1, death);
+        }
         Fault::Failure => return refusal(500, "InternalServerError", ""),
         Fault::Conflicts(on, left) => {
             if operation.ends_with(on) && left > 0 {
@@ -104,6 +124,10 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
             }
         }
     }
+    pass_on(&forward, headers, body).await
+}
+
+async fn pass_on(forward: &Forward, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.remove("host");
     let request = forward.client.post(&forward.to).headers(headers).body(body);
     let response = request.send().await.unwrap();
