@@ -24,5 +24,6 @@ mod outage;
 mod readme;
 mod support;
 mod system;
+mod usage_rollup;
 mod users;
 mod well_known;
