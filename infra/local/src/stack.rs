@@ -18,6 +18,7 @@ use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
 use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError, https_client};
+use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_system::DetailsAccess;
 
 use crate::admin::{self, FirstAdmin};
@@ -110,8 +111,10 @@ pub struct Stack {
     _lock: Option<File>,
     mailer: Option<Mailbox>,
     followers: Vec<Arc<Follower>>,
-    /// What runs beside the requests: the mailer, the followers, the schedules.
+    /// What runs beside the requests: the mailer, the recorder, the followers, the schedules.
     background: Vec<JoinHandle<()>>,
+    /// Takes the records of all functions.
+    pub recorder: UsageRecorder,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -174,11 +177,13 @@ impl Stack {
             )?),
             None => None,
         };
+        let recorder = UsageRecorder::from_environment(&env, &dynamodb, clock.clone())?;
         let admission = AdmissionParts {
             dynamodb,
             clock: clock.clone(),
             budgets,
             policy,
+            recorder: recorder.clone(),
         };
         let events = |engine| Events::of(&template, engine, &env, &admission);
         let events = embedded.as_ref().map(events).transpose()?;
@@ -204,6 +209,7 @@ impl Stack {
         let followers = events.as_ref().map(|events| events.followers.clone());
         let mut background = events.map(Events::run).unwrap_or_default();
         background.extend(mailbox.clone().map(|mailbox| tokio::spawn(mailbox.run())));
+        background.push(tokio::spawn(recorder.clone().run()));
         Ok(Self {
             addr,
             base,
@@ -215,14 +221,16 @@ impl Stack {
             mailer: mailbox,
             followers: followers.unwrap_or_default(),
             background,
+            recorder,
             stop,
             server: tokio::spawn(serving.into_future()),
         })
     }
 
-    /// Lets everything that follows a stream catch up, and what follows from that, until nothing
-    /// is left; an event that fails ends it.
+    /// Writes the records of usage that wait, and lets everything that follows a stream catch up,
+    /// and what follows from that, until nothing is left; an event that fails ends it.
     pub async fn settle(&self) -> Result<(), SettleError> {
+        self.recorder.flush().await;
         loop {
             let mut was_idle = true;
             if let Some(mailer) = &self.mailer {
@@ -246,6 +254,12 @@ impl Stack {
         let patience = std::time::Duration::from_secs(5);
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::warn!("requests were still running when the stack stopped");
+        }
+        if tokio::time::timeout(patience, self.recorder.flush())
+            .await
+            .is_err()
+        {
+            tracing::warn!("usage records were still waiting when the stack stopped");
         }
         if let Some(embedded) = self.embedded {
             embedded.close();
