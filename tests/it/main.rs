@@ -25,5 +25,6 @@ mod outage;
 mod readme;
 mod support;
 mod system;
+mod usage_rollup;
 mod users;
 mod well_known;
