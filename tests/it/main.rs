@@ -22,6 +22,7 @@ mod local;
 mod openapi;
 mod outage;
 mod readme;
+mod recording;
 mod support;
 mod system;
 mod users;
