@@ -1,5 +1,6 @@
 //! Start-up: what every function's `main` does, once.
 
+mod events;
 mod recorded;
 
 use std::error::Error;
@@ -13,8 +14,11 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use lambda_http::Adapter;
 use lambda_http::request::RequestContext;
-use lambda_runtime::Runtime;
 use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde_json::Value;
+
+pub use events::{EventFunction, EventService, Invocation, InvocationError};
 
 use crate::config::{self, Environment, LogFilter};
 use crate::errors::chain;
@@ -57,6 +61,46 @@ where
     H: Into<HttpFunction>,
     E: Error + 'static,
 {
+    run(function, async |env| {
+        let built = build(env).await.map_err(|error| chain(&error))?;
+        let HttpFunction { routes, recorder } = built.into();
+        // What `lambda_http::run` does, with layers of ours; its `runtime` wants answers that
+        // threads may share, which axum's are not.
+        let service = Adapter::from(routes.layer(from_fn(adapt)));
+        let runtime = Runtime::new(service).layer(TracingLayer::new());
+        let ended = match recorder {
+            Some(recorder) => recorded::run(runtime, recorder).await,
+            None => runtime.run().await,
+        };
+        ended.map_err(|error| error.to_string())
+    })
+}
+
+/// Runs an event function under Lambda, as [`serve`] does an HTTP function.
+pub fn handle<B, F, H, E>(function: &'static str, build: B) -> ExitCode
+where
+    B: FnOnce(Environment) -> F,
+    F: Future<Output = Result<H, E>>,
+    H: EventFunction,
+    E: Error + 'static,
+{
+    run(function, async |env| {
+        let handler = build(env).await.map_err(|error| chain(&error))?;
+        let service = &EventService::new(function, handler);
+        let invoke = |event: LambdaEvent<Value>| async move {
+            let invocation = Invocation::from_lambda(&event.context);
+            service.invoke(event.payload, invocation).await
+        };
+        let runtime = Runtime::new(service_fn(invoke));
+        runtime.run().await.map_err(|error| error.to_string())
+    })
+}
+
+/// What both kinds of function have in common.
+fn run(
+    function: &'static str,
+    serve: impl AsyncFnOnce(Environment) -> Result<(), String>,
+) -> ExitCode {
     let env = Environment::of_process();
     let filter = config::log_filter(&env);
     telemetry::init(filter.as_ref().unwrap_or(&LogFilter::default()));
@@ -71,21 +115,7 @@ where
         .build();
     let served = runtime
         .map_err(|error| error.to_string())
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                let built = build(env).await.map_err(|error| chain(&error))?;
-                let HttpFunction { routes, recorder } = built.into();
-                // What `lambda_http::run` does, with layers of ours; its `runtime` wants answers
-                // that threads may share, which axum's are not.
-                let service = Adapter::from(routes.layer(from_fn(adapt)));
-                let runtime = Runtime::new(service).layer(TracingLayer::new());
-                let ended = match recorder {
-                    Some(recorder) => recorded::run(runtime, recorder).await,
-                    None => runtime.run().await,
-                };
-                ended.map_err(|error| error.to_string())
-            })
-        });
+        .and_then(|runtime| runtime.block_on(serve(env)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {

@@ -46,7 +46,7 @@ pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
-pub use usage::UsageStore;
+pub use usage::{UsageStore, Whose, Written};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};

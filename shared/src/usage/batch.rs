@@ -38,17 +38,15 @@ impl Batch {
     }
 }
 
-/// A batch as it is stored. A new form is a new variant behind the last, so that what is stored can
-/// be read on.
 #[derive(Serialize, Deserialize)]
-enum Packed {
-    V1 {
-        start: i64,
-        tiers: Vec<Tier>,
-        callers: Vec<PackedCaller>,
-        routes: Vec<(String, String)>,
-        records: Vec<PackedRecord>,
-    },
+struct Packed {
+    /// Of the slice, in milliseconds.
+    start: i64,
+    tiers: Vec<Tier>,
+    callers: Vec<PackedCaller>,
+    /// Methods and paths.
+    routes: Vec<(String, String)>,
+    records: Vec<PackedRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -110,7 +108,7 @@ impl Serialize for Batch {
         };
         let records = self.0.iter().map(pack).collect();
         let caller = |(user, tier)| PackedCaller { user, tier };
-        let packed = Packed::V1 {
+        let packed = Packed {
             start,
             tiers: tiers.in_order(),
             callers: callers.in_order().into_iter().map(caller).collect(),
@@ -123,7 +121,7 @@ impl Serialize for Batch {
 
 impl<'de> Deserialize<'de> for Batch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Packed::V1 {
+        let Packed {
             start,
             tiers,
             callers,

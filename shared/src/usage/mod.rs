@@ -5,9 +5,13 @@
 //! Where they lie, and when they are summed up, is decided elsewhere.
 
 mod batch;
+mod latency;
 mod period;
 mod record;
+mod sums;
 
 pub use batch::Batch;
+pub use latency::Latency;
 pub use period::{Bucket, Granularity, Slice};
 pub use record::{UsageCaller, UsageRecord};
+pub use sums::{ANONYMOUS, Endpoint, StageUsage, Sum, Tally, UserUsage};

@@ -9,3 +9,5 @@ pub(crate) mod usage;
 pub(crate) const PK: &str = "pk";
 /// The sort key of every table.
 pub(crate) const SK: &str = "sk";
+/// When an item expires, in seconds since the Unix epoch.
+pub(crate) const TTL: &str = "ttl";
