@@ -2,6 +2,7 @@
 
 mod batches;
 mod cost;
+mod killed;
 mod outage;
 mod records;
 
