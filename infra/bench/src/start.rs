@@ -110,7 +110,7 @@ pub(crate) async fn signing_keys(local: &Path) -> Result<String, BenchError> {
 }
 
 /// What Lambda and the template set. The stage is `testing`, which takes the keys from a variable.
-fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str); 26] {
+fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str); 27] {
     [
         ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
         ("LANG", "en_US.UTF-8"),
