@@ -23,6 +23,7 @@ mod local;
 mod openapi;
 mod outage;
 mod readme;
+mod recording;
 mod support;
 mod system;
 mod usage_rollup;

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Failure,
     /// It is not handed on while it has this text in it and this is the fault.
     Hold(String),
+    /// It is done if it has this text in it, and nobody is told.
+    LoseAnswer(String),
     /// This many calls of an operation meet another transaction on their items.
     Conflicts(&'static str, usize),
     /// This many calls are answered; of the next, this becomes, and it and all after it are never
@@ -108,8 +110,8 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
         .map(|target| target.as_bytes().to_vec());
     let operation = String::from_utf8(target.unwrap_or_default()).unwrap();
     let fault = forward.fault.lock().unwrap().clone();
-    match fault {
-        Fault::None | Fault::DeadAfter(..) => {}
+    match fault.clone() {
+        Fault::None | Fault::LoseAnswer(_) | Fault::DeadAfter(..) => {}
         Fault::Throttle(text) => {
             if String::from_utf8_lossy(&body).contains(&text) {
                 return refusal(400, "ProvisionedThroughputExceededException", "");
@@ -154,8 +156,15 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
         std::future::pending::<()>().await;
     }
     headers.remove("host");
+    let is_lost = match &fault {
+        Fault::LoseAnswer(text) => String::from_utf8_lossy(&body).contains(text),
+        _ => false,
+    };
     let request = forward.client.post(&forward.to).headers(headers).body(body);
     let response = request.send().await.unwrap();
+    if is_lost {
+        return refusal(500, "InternalServerError", "");
+    }
     let (status, mut headers) = (response.status(), response.headers().clone());
     if last_call.is_some() {
         forward.death.notify_one();
