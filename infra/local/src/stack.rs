@@ -76,6 +76,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function quota-reset cannot start")]
+    QuotaReset(#[from] turnpike_quota_reset::StartError),
     #[error("the function users cannot start")]
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
@@ -180,8 +182,10 @@ impl Stack {
             budgets,
             policy,
         };
-        let events = |engine| Events::of(&template, engine, &env, &admission);
-        let events = embedded.as_ref().map(events).transpose()?;
+        let events = match &embedded {
+            Some(engine) => Some(Events::of(&template, engine, &env, &admission).await?),
+            None => None,
+        };
         let local = (mailbox.as_ref().zip(events.as_ref()))
             .filter(|_| addr.ip().is_loopback())
             .map(|(mailbox, events)| {
@@ -304,13 +308,13 @@ struct Events {
 impl Events {
     /// As the template says. Only on the embedded engine: on a stage's own tables the stage's
     /// functions are at work.
-    fn of(
+    async fn of(
         template: &Template,
         embedded: &Embedded,
         env: &Environment,
         parts: &AdmissionParts,
     ) -> Result<Self, StartError> {
-        let functions = Arc::new(event_functions(template, env, parts)?);
+        let functions = Arc::new(event_functions(template, env, parts).await?);
         let streams = template.streams.iter().map(|stream| &stream.function);
         let scheduled = template.schedules.iter().map(|schedule| &schedule.function);
         if let Some(missing) = streams.chain(scheduled).find(|name| !functions.has(name)) {
@@ -346,7 +350,7 @@ impl Events {
 }
 
 /// Every event function of the template, by the name that it is invoked with.
-fn event_functions(
+async fn event_functions(
     template: &Template,
     env: &Environment,
     parts: &AdmissionParts,
@@ -354,6 +358,8 @@ fn event_functions(
     let mut functions = EventFunctions::new(parts.clock.clone(), template.timeouts.clone());
     let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
     functions.add("usage-rollup", rollup);
+    let reset = turnpike_quota_reset::App::new(env, parts.clone()).await?;
+    functions.add("quota-reset", reset);
     Ok(functions)
 }
 

@@ -8,6 +8,7 @@
 
 mod directory;
 mod ladder;
+mod months;
 mod refusals;
 mod request;
 mod setup;
@@ -35,6 +36,7 @@ use crate::stores::{
 };
 
 pub use directory::KeyHolder;
+pub use months::Unspent;
 pub use request::{RequestNotes, notes};
 pub use setup::{AdmissionParts, SetupError};
 
