@@ -4,11 +4,13 @@
 //! |---|---|---|
 //! | a subject: `USER#<user>`, `IP#<address>`, ... | `ADMISSION` | the subject's windows and, of a user, [`StandingItem`] |
 //! | `POLICY` | `CURRENT` | [`PolicyItem`]: the owner's policy; absent while the built-in one holds |
+//! | `QUOTA_RESET` | `SHARD#<shard>` | [`PositionItem`]: where the closing of periods is to go on |
 //! | `VALKEY` | `PENDING#<subject>` | word that Valkey may still hold a copy of that subject's standing |
 //!
 //! A window with the id `h` is kept in the attributes `h.i` (its newest bucket), `h.n` (what was
 //! counted there), `h.s` (what counts in all, as of that bucket), `h.q` (what was counted in the
-//! bucket before it) and `h.p` (which bucket that was, and all older ones that still count).
+//! bucket before it) and `h.p` (which bucket that was, and all older ones that still count; of a month
+//! the two before that, which do not).
 
 use std::collections::BTreeSet;
 
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::ids::UserId;
-use crate::limits::Subject;
+use crate::limits::{Subject, Told};
 
 pub(crate) const POLICY_PK: &str = "POLICY";
 pub(crate) const POLICY_SK: &str = "CURRENT";
@@ -37,6 +39,23 @@ pub(crate) const VERSION: &str = "v";
 pub(crate) const EPOCH: &str = "ep";
 pub(crate) const ACTIVE: &str = "active";
 pub(crate) const LIVE: &str = "live";
+
+/// The newest period of the user that is closed, by its bucket in the month's window.
+pub(crate) const CLOSED: &str = "closed";
+/// The last notice to the user of how much of a month is used, as [`told`] writes it.
+pub(crate) const TOLD: &str = "told";
+
+/// A notice as a number that rises with the period and, within one, with the threshold.
+pub(crate) fn told(told: Told) -> i64 {
+    told.period.bucket() * 1_000 + i64::from(told.threshold.percent())
+}
+
+/// What the closing of periods keeps of itself.
+pub(crate) const POSITIONS_PK: &str = "QUOTA_RESET";
+
+pub(crate) fn position_sk(shard: u8) -> String {
+    format!("SHARD#{shard}")
+}
 
 pub(crate) fn subject_pk(subject: &Subject) -> String {
     subject.to_string()
@@ -62,6 +81,24 @@ pub(crate) struct StandingItem {
         default
     )]
     pub(crate) live: BTreeSet<String>,
+}
+
+/// What is kept of a user's periods, beside the month's window.
+#[derive(Deserialize)]
+pub(crate) struct PeriodsItem {
+    #[serde(default)]
+    pub(crate) closed: Option<i64>,
+    #[serde(default)]
+    pub(crate) told: Option<i64>,
+}
+
+/// How far the users of a shard were gone through when time was up.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PositionItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) after: UserId,
+    pub(crate) ttl: i64,
 }
 
 /// The owner's policy, as they wrote it.
