@@ -14,11 +14,13 @@ use turnpike_shared::config::{
     self, ConfigError, Cors, Environment, KeysConfig, StageConfig, Tables,
 };
 use turnpike_shared::errors::Problem;
+use turnpike_shared::idempotency::Secret;
 use turnpike_shared::stores::{AccountStore, DynamoDb, SecretError, StoreError, read_secret};
-use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
+use turnpike_shared::web::{Admits, Answers, CursorKey, FunctionContext, KeepsAnswers, Repetition};
 
 use crate::answers::TokensBody;
 use crate::key_ring::KeyRing;
+use crate::repeated_registration;
 
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,7 @@ struct Inner {
     profile: TokenProfile,
     refresh_key: RefreshKey,
     cursor_key: CursorKey,
+    answers: Answers,
     clock: Clock,
     stage: StageConfig,
     security_contact: String,
@@ -111,6 +114,7 @@ impl App {
         )?;
         Ok(Self(Arc::new(Inner {
             admission,
+            answers: Answers::new(&secret, accounts.users().clone()),
             accounts,
             hasher: parts.hasher,
             keys,
@@ -209,5 +213,25 @@ impl Admits for App {
             tracing::debug!(cause = %rejected, "an access token is not taken");
         }
         Ok(verified.ok())
+    }
+}
+
+impl KeepsAnswers for App {
+    fn answers(&self) -> &Answers {
+        &self.0.answers
+    }
+
+    async fn still_stands(
+        &self,
+        secret: &Secret,
+        repetition: &Repetition<'_>,
+    ) -> Result<bool, Problem> {
+        match secret {
+            Secret::Tokens { user, session } => {
+                repeated_registration::still_stands(self, *user, *session, repetition).await
+            }
+            // Keys are none of this function's.
+            Secret::ApiKey { .. } => Ok(false),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod api_keys;
 mod audit_outbox;
 mod client;
 mod error;
+mod idempotency;
 mod key_set;
 mod mailing;
 mod one_time_tokens;

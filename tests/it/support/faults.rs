@@ -25,6 +25,9 @@ pub(crate) enum Fault {
     Failure,
     /// It is not handed on while it has this text in it and this is the fault.
     Hold(String),
+    /// This many calls are handed on, the answer to the last of them is lost, and all later ones
+    /// fail: who calls is cut off, or has died as far as the database can tell.
+    CutOff(usize),
     /// This many calls of an operation meet another transaction on their items.
     Conflicts(&'static str, usize),
 }
@@ -74,8 +77,14 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
         .map(|target| target.as_bytes().to_vec());
     let operation = String::from_utf8(target.unwrap_or_default()).unwrap();
     let fault = forward.fault.lock().unwrap().clone();
+    let mut is_answer_lost = false;
     match fault {
         Fault::None => {}
+        Fault::CutOff(0) => return refusal(500, "InternalServerError", ""),
+        Fault::CutOff(left) => {
+            *forward.fault.lock().unwrap() = Fault::CutOff(left - 1);
+            is_answer_lost = left == 1;
+        }
         Fault::Throttle(text) => {
             if String::from_utf8_lossy(&body).contains(&text) {
                 return refusal(400, "ProvisionedThroughputExceededException", "");
@@ -109,6 +118,9 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
     let response = request.send().await.unwrap();
     let (status, mut headers) = (response.status(), response.headers().clone());
     headers.remove("transfer-encoding");
+    if is_answer_lost {
+        return refusal(500, "InternalServerError", "");
+    }
     (status, headers, response.bytes().await.unwrap()).into_response()
 }
 

@@ -14,7 +14,7 @@ pub(crate) use engine::{CountingProxy, OwnEngine};
 pub(crate) use faults::{Fault, FaultProxy};
 pub(crate) use keys::{KEYS, Key};
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
-pub(crate) use stack::{PATIENT, TestStack, signing_keys};
+pub(crate) use stack::{PATIENT, TestStack, client_at, signing_keys};
 
 /// The repository's root.
 pub(crate) fn root() -> std::path::PathBuf {

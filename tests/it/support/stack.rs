@@ -228,7 +228,8 @@ impl TestStack {
     }
 }
 
-fn client_at(endpoint: &str) -> Client {
+/// An engine, seen past the functions.
+pub(crate) fn client_at(endpoint: &str) -> Client {
     let env = Environment::default()
         .with("AWS_REGION", "us-east-1")
         .with("AWS_ACCESS_KEY_ID", "test")
