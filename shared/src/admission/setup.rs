@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, StageConfig, UserTables, ValkeyConfig};
 use crate::policy_source::{PolicyOrigin, PolicySource, PolicySourceError};
 use crate::stores::{DynamoDb, PolicyStore, UserStore, ValkeyLink};
+use crate::usage_recorder::UsageRecorder;
 
 /// Why admission cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,22 @@ pub struct AdmissionParts {
     pub budgets: Budgets,
     /// A policy in a file instead of the table's.
     pub policy: Option<PathBuf>,
+    /// Where what is let in is recorded: one for all functions of a process.
+    pub recorder: UsageRecorder,
+}
+
+impl AdmissionParts {
+    /// What a function has that is deployed.
+    pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        let (dynamodb, clock) = (DynamoDb::from_environment(env)?, Clock::system());
+        Ok(Self {
+            recorder: UsageRecorder::from_environment(env, &dynamodb, clock.clone())?,
+            dynamodb,
+            clock,
+            budgets: Budgets::default(),
+            policy: None,
+        })
+    }
 }
 
 impl Admission {
@@ -39,6 +56,7 @@ impl Admission {
             clock,
             budgets,
             policy,
+            ..
         } = parts;
         let tables = UserTables::read(env)?;
         let origin = match policy {

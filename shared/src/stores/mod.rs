@@ -7,7 +7,9 @@
 mod accounts;
 mod admission;
 mod api_keys;
+mod audit_log;
 mod audit_outbox;
+mod audit_writer;
 mod client;
 mod error;
 mod idempotency;
@@ -23,6 +25,7 @@ mod sessions;
 mod standing;
 pub mod tables;
 mod transaction;
+mod usage;
 pub mod valkey;
 
 use std::fmt::Display;
@@ -35,6 +38,8 @@ use serde::de::DeserializeOwned;
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
 pub use admission::{DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
 pub use api_keys::{KeyPage, KeysShown};
+pub use audit_log::{AuditLog, AuditPage, LoggedEntry};
+pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;
@@ -46,6 +51,7 @@ pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
+pub use usage::{UsageStore, Whose, Written};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};
