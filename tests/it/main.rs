@@ -14,6 +14,7 @@ mod configuration;
 mod conventions;
 mod denials;
 mod deployed;
+mod idempotency;
 mod keys;
 mod lambda;
 mod limits;

@@ -12,6 +12,7 @@ mod audit_outbox;
 mod audit_writer;
 mod client;
 mod error;
+mod idempotency;
 mod key_set;
 mod mailing;
 mod one_time_tokens;
