@@ -16,7 +16,7 @@ use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, UserTables};
 use turnpike_shared::ids::USER_SHARDS;
 use turnpike_shared::runtime::{EventFunction, Invocation};
-use turnpike_shared::stores::{DynamoDb, PeriodStore, StoreError, UsageStore};
+use turnpike_shared::stores::{PeriodStore, StoreError, UsageStore};
 
 pub use report::{Report, ShardReport};
 
