@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod auth;
 mod configuration;
 mod conventions;
@@ -25,5 +26,6 @@ mod readme;
 mod recording;
 mod support;
 mod system;
+mod usage_rollup;
 mod users;
 mod well_known;

@@ -7,7 +7,9 @@
 mod accounts;
 mod admission;
 mod api_keys;
+mod audit_log;
 mod audit_outbox;
+mod audit_writer;
 mod client;
 mod error;
 mod key_set;
@@ -35,6 +37,8 @@ use serde::de::DeserializeOwned;
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
 pub use admission::{DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
 pub use api_keys::{KeyPage, KeysShown};
+pub use audit_log::{AuditLog, AuditPage, LoggedEntry};
+pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;

@@ -11,8 +11,8 @@ mod stack;
 
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
-pub(crate) use engine::{CountingProxy, OwnEngine};
-pub(crate) use faults::{Fault, FaultProxy};
+pub(crate) use engine::{CountingProxy, OwnEngine, dynamodb_at};
+pub(crate) use faults::{Fault, FaultProxy, LastCall};
 pub(crate) use keys::{KEYS, Key};
 pub(crate) use program::command;
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
