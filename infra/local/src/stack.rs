@@ -111,12 +111,12 @@ pub struct Stack {
     embedded: Option<Embedded>,
     /// Held as long as the stack runs.
     _lock: Option<File>,
-    mailer: Option<Mailbox>,
-    followers: Vec<Arc<Follower>>,
-    /// What runs beside the requests: the mailer, the recorder, the followers, the schedules.
-    background: Vec<JoinHandle<()>>,
     /// Takes the records of all functions.
     pub recorder: UsageRecorder,
+    mailer: Option<Mailbox>,
+    followers: Vec<Arc<Follower>>,
+    /// What runs beside the requests: the recorder, the mailer, the followers, the schedules.
+    background: Vec<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -222,17 +222,17 @@ impl Stack {
             database: embedded.as_ref().map(|embedded| embedded.database.clone()),
             embedded,
             _lock: lock,
+            recorder,
             mailer: mailbox,
             followers: followers.unwrap_or_default(),
             background,
-            recorder,
             stop,
             server: tokio::spawn(serving.into_future()),
         })
     }
 
-    /// Writes the records of usage that wait, and lets everything that follows a stream catch up,
-    /// and what follows from that, until nothing is left; an event that fails ends it.
+    /// Writes the records that wait, and lets everything that follows a stream catch up, and what
+    /// follows from that, until nothing is left; an event that fails ends it.
     pub async fn settle(&self) -> Result<(), SettleError> {
         self.recorder.flush().await;
         loop {
