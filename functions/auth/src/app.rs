@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use turnpike_shared::admission::{Admission, AdmissionParts, Budgets, SetupError};
+use turnpike_shared::admission::{Admission, AdmissionParts, Budgets, Refusals, SetupError};
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::signing_keys::InvalidKeys;
 use turnpike_shared::auth::{
@@ -69,6 +69,7 @@ impl App {
             clock: Clock::system(),
             budgets: Budgets::default(),
             policy: None,
+            refusals: Refusals::default(),
         };
         let parts = Parts {
             admission,

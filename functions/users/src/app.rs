@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use turnpike_shared::admission::{Admission, AdmissionParts, Budgets, Caller, SetupError};
+use turnpike_shared::admission::{
+    Admission, AdmissionParts, Budgets, Caller, Refusals, SetupError,
+};
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::{
     ApiKey, Claims, KeyChanges, KeyManager, KeyRefused, KeyRing, StageSecret,
@@ -51,6 +53,7 @@ impl App {
             clock: Clock::system(),
             budgets: Budgets::default(),
             policy: None,
+            refusals: Refusals::default(),
         };
         Self::new(env, parts).await
     }

@@ -112,6 +112,9 @@ catalogue! {
     KeyRotated "key-rotated" 409 "The key was rotated before"
         why "The key has been exchanged for another, and lives on only for the overlap. A key is rotated once."
         then "Rotate the key that took its place.";
+    LastAdmin "last-admin" 409 "One active admin has to stay"
+        why "The change would leave nobody who can administer the stage: the user is the last active admin, or became so while another was demoted or deactivated."
+        then "Make somebody else an admin first.";
     PayloadTooLarge "payload-too-large" 413 "The body is too large"
         why "The request's body is larger than the route takes: 64 KiB."
         then "Send less in one request.";

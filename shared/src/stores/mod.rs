@@ -5,6 +5,8 @@
 //! ignore what has expired although DynamoDB's TTL has not removed it yet.
 
 mod accounts;
+mod administration;
+mod admins;
 mod admission;
 mod api_keys;
 mod audit_outbox;
@@ -22,6 +24,7 @@ mod sessions;
 mod standing;
 pub mod tables;
 mod transaction;
+mod user_lists;
 pub mod valkey;
 
 use std::fmt::Display;
@@ -32,7 +35,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
-pub use admission::{DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
+pub use administration::Administered;
+pub use admission::{DynamoDbEngine, EngineError, Lease, Unspent, ValkeyEngine, ValkeyError};
 pub use api_keys::{KeyPage, KeysShown};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
@@ -45,6 +49,7 @@ pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
+pub use user_lists::{UserPage, UsersListed};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use turnpike_auth::{App, Parts, StartError};
 use turnpike_local::{Engine, signing_keys_document};
-use turnpike_shared::admission::{AdmissionParts, Budgets};
+use turnpike_shared::admission::{AdmissionParts, Budgets, Refusals};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{Environment, UserTables};
@@ -42,6 +42,7 @@ async fn start(env: &Environment, clock: Clock) -> Result<App, StartError> {
         clock,
         budgets: Budgets::default(),
         policy: None,
+        refusals: Refusals::default(),
     };
     let parts = Parts {
         admission,

@@ -3,12 +3,16 @@
 mod dynamodb;
 mod expression;
 mod pending;
+mod reset;
 mod valkey;
 mod windows;
 
 use super::StoreError;
 
 pub use dynamodb::{DynamoDbEngine, Lease};
+pub(super) use expression::Expression;
+pub use reset::Unspent;
+pub(super) use reset::reset;
 pub use valkey::{ValkeyEngine, ValkeyError};
 
 /// Why an engine gave no verdict.
