@@ -104,7 +104,23 @@ id!(
     "aud_"
 );
 
+id!(
+    /// Usage records that are written down together: `bat_…`. Never shown.
+    BatchId,
+    "bat_"
+);
+
 impl UserId {
+    /// The id without its prefix, in as little room as it needs.
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        *self.0.as_bytes()
+    }
+
+    /// The id that [`Self::bytes`] were taken of.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// Which of [`USER_SHARDS`] parts of all users this one belongs to. It comes from the id's random
     /// end, so the parts are of a size.
     pub fn shard(self) -> u8 {

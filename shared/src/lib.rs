@@ -20,6 +20,7 @@ pub mod stores;
 pub mod telemetry;
 pub mod token_verifier;
 pub mod usage;
+pub mod usage_recorder;
 pub mod web;
 
 /// The release that this code belongs to, as `/`, `/health` and the OpenAPI document show it.

@@ -52,6 +52,7 @@ fn a_deployed_function_is_given_every_variable_that_it_cannot_start_without() {
         "TURNPIKE_CREDENTIALS_TABLE",
         "TURNPIKE_IDENTITY_TABLE",
         "TURNPIKE_ADMISSION_TABLE",
+        "TURNPIKE_USAGE_TABLE",
         "TURNPIKE_SIGNING_KEYS_SECRET",
         "TURNPIKE_AUTH_SECRET_ARN",
         "TURNPIKE_CURSOR_SECRET_ARN",

@@ -9,6 +9,7 @@
 
 mod admin;
 mod architecture;
+mod audit;
 mod auth;
 mod configuration;
 mod conventions;
@@ -25,5 +26,6 @@ mod outage;
 mod readme;
 mod support;
 mod system;
+mod usage_rollup;
 mod users;
 mod well_known;

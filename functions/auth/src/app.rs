@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use turnpike_shared::admission::{Admission, AdmissionParts, Budgets, Refusals, SetupError};
+use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::signing_keys::InvalidKeys;
 use turnpike_shared::auth::{
@@ -14,7 +14,8 @@ use turnpike_shared::config::{
     self, ConfigError, Cors, Environment, KeysConfig, StageConfig, Tables,
 };
 use turnpike_shared::errors::Problem;
-use turnpike_shared::stores::{AccountStore, DynamoDb, SecretError, StoreError, read_secret};
+use turnpike_shared::stores::{AccountStore, SecretError, StoreError, read_secret};
+use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
 
 use crate::answers::TokensBody;
@@ -56,6 +57,7 @@ struct Inner {
     refresh_key: RefreshKey,
     cursor_key: CursorKey,
     clock: Clock,
+    recorder: UsageRecorder,
     stage: StageConfig,
     security_contact: String,
     panic_path: Option<String>,
@@ -63,16 +65,8 @@ struct Inner {
 
 impl App {
     pub async fn from_environment(env: Environment) -> Result<Self, StartError> {
-        let dynamodb = DynamoDb::from_environment(&env)?;
-        let admission = AdmissionParts {
-            dynamodb,
-            clock: Clock::system(),
-            budgets: Budgets::default(),
-            policy: None,
-            refusals: Refusals::default(),
-        };
         let parts = Parts {
-            admission,
+            admission: AdmissionParts::from_environment(&env)?,
             hasher: PasswordHasher::new(),
         };
         Box::pin(Self::new(env, parts)).await
@@ -86,7 +80,10 @@ impl App {
         let security_contact = config::security_contact(&env, &stage)?;
         let panic_path = config::panic_path(&env, stage.stage)?;
         let AdmissionParts {
-            dynamodb, clock, ..
+            dynamodb,
+            clock,
+            recorder,
+            ..
         } = parts.admission.clone();
         let accounts = AccountStore::new(&dynamodb, tables);
         let users = accounts.users().clone();
@@ -119,6 +116,7 @@ impl App {
             refresh_key: RefreshKey::new(&secret),
             cursor_key: CursorKey::new(&secret),
             clock,
+            recorder,
             stage,
             security_contact,
             panic_path,
@@ -169,8 +167,14 @@ impl App {
         self.0.stage.cors.clone()
     }
 
+    /// What records the requests that the function lets in.
+    pub fn recorder(&self) -> UsageRecorder {
+        self.0.recorder.clone()
+    }
+
     pub(crate) fn function_context(&self) -> FunctionContext {
         FunctionContext::new("auth", self.issuer(), self.0.clock.clone())
+            .recorded_by(self.recorder())
             .panicking_at(self.0.panic_path.clone())
     }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use turnpike_shared::admission::{
-    Admission, AdmissionParts, Budgets, Caller, Refusals, SetupError,
-};
+use turnpike_shared::admission::{Admission, AdmissionParts, Caller, SetupError};
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::{
     ApiKey, Claims, KeyChanges, KeyManager, KeyRefused, KeyRing, StageSecret,
@@ -13,8 +11,9 @@ use turnpike_shared::auth::{
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::{self, ConfigError, Cors, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::Problem;
-use turnpike_shared::stores::{DynamoDb, SecretError, StoreError, UserStore, read_secret};
+use turnpike_shared::stores::{SecretError, StoreError, UserStore, read_secret};
 use turnpike_shared::token_verifier::TokenVerifier;
+use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
 
 use crate::api_keys;
@@ -42,19 +41,14 @@ struct Inner {
     tokens: TokenVerifier,
     cursor_key: CursorKey,
     clock: Clock,
+    recorder: UsageRecorder,
     stage: StageConfig,
     panic_path: Option<String>,
 }
 
 impl App {
     pub async fn from_environment(env: Environment) -> Result<Self, StartError> {
-        let parts = AdmissionParts {
-            dynamodb: DynamoDb::from_environment(&env)?,
-            clock: Clock::system(),
-            budgets: Budgets::default(),
-            policy: None,
-            refusals: Refusals::default(),
-        };
+        let parts = AdmissionParts::from_environment(&env)?;
         Self::new(env, parts).await
     }
 
@@ -68,6 +62,7 @@ impl App {
             dynamodb,
             clock,
             budgets,
+            recorder,
             ..
         } = parts.clone();
         let (secret, admission) = tokio::try_join!(
@@ -83,6 +78,7 @@ impl App {
             users,
             cursor_key: CursorKey::new(&secret),
             clock,
+            recorder,
             stage,
             panic_path,
         })))
@@ -113,8 +109,14 @@ impl App {
         self.0.stage.cors.clone()
     }
 
+    /// What records the requests that the function lets in.
+    pub fn recorder(&self) -> UsageRecorder {
+        self.0.recorder.clone()
+    }
+
     pub(crate) fn function_context(&self) -> FunctionContext {
         FunctionContext::new("users", &self.0.stage.issuer, self.0.clock.clone())
+            .recorded_by(self.recorder())
             .panicking_at(self.0.panic_path.clone())
     }
 

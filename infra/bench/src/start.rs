@@ -128,6 +128,7 @@ fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str)
         ("TURNPIKE_CREDENTIALS_TABLE", "credentials"),
         ("TURNPIKE_IDENTITY_TABLE", "identity"),
         ("TURNPIKE_ADMISSION_TABLE", "admission"),
+        ("TURNPIKE_USAGE_TABLE", "usage"),
         ("TURNPIKE_LOG", "info"),
         ("TURNPIKE_SIGNING_KEYS", keys),
         ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),

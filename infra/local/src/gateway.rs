@@ -11,13 +11,14 @@ use axum::response::Response;
 use tower::ServiceExt as _;
 use turnpike_shared::web::PeerIp;
 
+use crate::local_routes;
 use crate::template::Route;
 
 /// The functions, by the template's routes.
 pub(crate) struct Gateway {
     routes: Vec<Route>,
     functions: HashMap<String, Router>,
-    /// Takes what begins with `/_local/`, where there is one.
+    /// Takes what only the local stack has, where there is one.
     local: Option<Router>,
 }
 
@@ -65,7 +66,7 @@ impl Gateway {
     }
 
     fn function_for(&self, path: &str) -> &Router {
-        if let (Some(local), true) = (&self.local, path.starts_with("/_local/")) {
+        if let (Some(local), true) = (&self.local, local_routes::has(path)) {
             return local;
         }
         let chosen = self

@@ -7,6 +7,7 @@
 mod admin;
 mod connector;
 mod engine;
+mod events;
 mod gateway;
 mod keys;
 mod local_routes;
@@ -17,5 +18,6 @@ pub mod template;
 
 pub use admin::FirstAdmin;
 pub use engine::Engine;
+pub use events::{Filter, FollowError, StreamError};
 pub use keys::signing_keys_document;
-pub use stack::{Options, Stack, StartError};
+pub use stack::{Options, SettleError, Stack, StartError};

@@ -1,7 +1,8 @@
-//! `/_local/*`: what only the local stack has. It answers on a loopback address alone, to requests
-//! that name it and do not come from another site's page.
+//! What only the local stack has: `/_local/*`, and Lambda's invoke path. It answers on a loopback
+//! address alone, to requests that name it and do not come from another site's page.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
@@ -16,6 +17,7 @@ use turnpike_shared::errors::Problem;
 use turnpike_shared::mail::Mail;
 use turnpike_shared::web::{ApiQuery, FunctionContext, single_header, with_conventions};
 
+use crate::events::{EventFunctions, invoke_route};
 use crate::mailbox::Mailbox;
 
 #[derive(Deserialize)]
@@ -29,10 +31,22 @@ struct MailsBody {
     items: Vec<Mail>,
 }
 
-pub(crate) fn router(mailbox: Mailbox, addr: SocketAddr, base: &str, clock: Clock) -> Router {
+/// Whether a path is one of these.
+pub(crate) fn has(path: &str) -> bool {
+    path.starts_with("/_local/") || path.starts_with("/2015-03-31/")
+}
+
+pub(crate) fn router(
+    mailbox: Mailbox,
+    functions: Arc<EventFunctions>,
+    addr: SocketAddr,
+    base: &str,
+    clock: Clock,
+) -> Router {
     let routes = Router::new()
         .route("/_local/mail", get(list_mails))
         .with_state(mailbox)
+        .merge(invoke_route(functions))
         .layer(from_fn_with_state(addr, only_from_here));
     with_conventions(
         routes,
@@ -53,7 +67,7 @@ async fn list_mails(
 }
 
 /// A name that somebody else's DNS points here, or a page of another origin, could read the mails
-/// with a visitor's browser otherwise.
+/// and invoke functions with a visitor's browser otherwise.
 async fn only_from_here(State(addr): State<SocketAddr>, request: Request, next: Next) -> Response {
     let mut names = vec![addr.to_string(), format!("localhost:{}", addr.port())];
     if addr.port() == 80 {

@@ -1,7 +1,6 @@
 //! The stack's mailer: follows the identity table's stream to the outbox, makes each mail and puts
 //! it where everybody on this machine can read it.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,10 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dynoxide::Database;
-use dynoxide::actions::describe_stream::DescribeStreamRequest;
-use dynoxide::actions::get_records::{GetRecordsRequest, Record};
-use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
-use dynoxide::actions::list_streams::ListStreamsRequest;
+use dynoxide::actions::get_records::Record;
 use tokio::sync::Mutex;
 use turnpike_shared::clock::Clock;
 use turnpike_shared::errors::chain;
@@ -21,7 +17,11 @@ use turnpike_shared::ids::EventId;
 use turnpike_shared::mail::{self, Mail};
 use turnpike_shared::stores::{AccountStore, PreparedMail, StoreError, event_of_outbox_key};
 
+use crate::events::{StreamError, TableStream};
+
 const POLL: Duration = Duration::from_millis(500);
+/// How many records of the stream are taken at a time.
+const BATCH: usize = 100;
 /// Mails are for looking at; the oldest go.
 const MAX_MAILS: usize = 1_000;
 
@@ -34,15 +34,15 @@ struct Inner {
     app_url: String,
     clock: Clock,
     file: Option<PathBuf>,
-    stream: Mutex<Stream>,
+    stream: Mutex<TableStream>,
     mails: std::sync::Mutex<Vec<Mail>>,
 }
 
 /// Why mails could not be made just now.
 #[derive(Debug, thiserror::Error)]
 pub enum MailboxError {
-    #[error("the stream of the identity table cannot be read: {0}")]
-    Stream(String),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     #[error("a mail could not be made")]
     Store(#[from] StoreError),
     #[error("the file of mails cannot be used")]
@@ -59,11 +59,7 @@ impl Mailbox {
         clock: Clock,
         data: Option<&Path>,
     ) -> Result<Self, MailboxError> {
-        let stream = Stream {
-            database,
-            table: identity_table,
-            iterators: HashMap::new(),
-        };
+        let stream = TableStream::of_table(database, identity_table);
         let file = data.map(|folder| folder.join("mails.jsonl"));
         let mails = file.as_deref().map(carried_before).transpose()?;
         Ok(Self(Arc::new(Inner {
@@ -103,23 +99,34 @@ impl Mailbox {
         }
     }
 
-    async fn deliver(&self) -> Result<(), MailboxError> {
+    /// Delivers what the outbox holds now, and says whether its table's stream held anything.
+    pub(crate) async fn deliver(&self) -> Result<bool, MailboxError> {
         let mut stream = self.0.stream.lock().await;
-        stream.open_new_shards()?;
-        let shards: Vec<String> = stream.iterators.keys().cloned().collect();
-        for shard in shards {
-            let (records, next) = stream.read(&shard)?;
-            for event in records.iter().filter_map(inserted_event) {
-                match self.deliver_event(event).await {
-                    // One event that can never be carried out must not hold up the others.
-                    Err(MailboxError::Store(error)) if !error.is_transient() => {
-                        tracing::error!(%event, cause = chain(&error), "a mail was given up");
-                    }
-                    outcome => outcome?,
+        let mut was_idle = true;
+        for shard in stream.shards()? {
+            loop {
+                let batch = stream.read(&shard, BATCH)?;
+                if batch.records.is_empty() {
+                    break;
                 }
+                was_idle = false;
+                self.deliver_all(&batch.records).await?;
+                // Only now: a failure on the way leaves the records to be read again.
+                stream.advance(&shard, batch);
             }
-            // Only now: a failure on the way leaves the records to be read again.
-            stream.iterators.insert(shard, next);
+        }
+        Ok(!was_idle)
+    }
+
+    async fn deliver_all(&self, records: &[Record]) -> Result<(), MailboxError> {
+        for event in records.iter().filter_map(inserted_event) {
+            match self.deliver_event(event).await {
+                // One event that can never be carried out must not hold up the others.
+                Err(MailboxError::Store(error)) if !error.is_transient() => {
+                    tracing::error!(%event, cause = chain(&error), "a mail was given up");
+                }
+                outcome => outcome?,
+            }
         }
         Ok(())
     }
@@ -187,79 +194,4 @@ fn inserted_event(record: &Record) -> Option<EventId> {
     }
     let keys = serde_json::to_value(&record.dynamodb.keys).ok()?;
     event_of_outbox_key(keys["pk"]["S"].as_str()?)
-}
-
-/// The stream of a table, read to its end again and again.
-struct Stream {
-    database: Database,
-    table: String,
-    /// Where each shard goes on.
-    iterators: HashMap<String, String>,
-}
-
-impl Stream {
-    fn open_new_shards(&mut self) -> Result<(), MailboxError> {
-        let failed = |error: dynoxide::DynoxideError| MailboxError::Stream(error.to_string());
-        let of_table = ListStreamsRequest {
-            table_name: Some(self.table.clone()),
-            ..Default::default()
-        };
-        for stream in self
-            .database
-            .list_streams(of_table)
-            .map_err(failed)?
-            .streams
-        {
-            let stream_arn = stream.stream_arn;
-            let described = self
-                .database
-                .describe_stream(DescribeStreamRequest {
-                    stream_arn: stream_arn.clone(),
-                    ..Default::default()
-                })
-                .map_err(failed)?;
-            for shard in described.stream_description.shards {
-                if self.iterators.contains_key(&shard.shard_id) {
-                    continue;
-                }
-                let from_the_start = GetShardIteratorRequest {
-                    stream_arn: stream_arn.clone(),
-                    shard_id: shard.shard_id.clone(),
-                    shard_iterator_type: "TRIM_HORIZON".to_owned(),
-                    ..Default::default()
-                };
-                let iterator = self
-                    .database
-                    .get_shard_iterator(from_the_start)
-                    .map_err(failed)?;
-                self.iterators
-                    .extend(iterator.shard_iterator.map(|it| (shard.shard_id, it)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The next records of a shard, and where it goes on behind them.
-    fn read(&self, shard: &str) -> Result<(Vec<Record>, String), MailboxError> {
-        let here = self.iterators.get(shard).cloned().unwrap_or_default();
-        let mut records = Vec::new();
-        let mut next = here;
-        loop {
-            let request = GetRecordsRequest {
-                shard_iterator: next.clone(),
-                ..Default::default()
-            };
-            let answer = self.database.get_records(request);
-            let answer = answer.map_err(|error| MailboxError::Stream(error.to_string()))?;
-            let is_end = answer.records.is_empty();
-            records.extend(answer.records);
-            match answer.next_shard_iterator {
-                Some(iterator) => next = iterator,
-                None => return Ok((records, next)),
-            }
-            if is_end {
-                return Ok((records, next));
-            }
-        }
-    }
 }

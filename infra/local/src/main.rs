@@ -214,7 +214,9 @@ fn greet(stack: &Stack, keeps_data: bool) {
     }
     match &stack.mailbox {
         Some(mailbox) => println!("\nMails are at {mailbox}"),
-        None => println!("\nNo mailbox: it needs the embedded engine and a loopback address."),
+        None => println!(
+            "\nNo mailbox and no invoke path: they need the embedded engine and a loopback address."
+        ),
     }
     if !keeps_data {
         println!("Everything is kept in memory; --data DIR keeps it.");

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use axum::Router;
@@ -17,16 +18,18 @@ use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
 use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError, https_client};
+use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_system::DetailsAccess;
 
 use crate::admin::{self, FirstAdmin};
 use crate::connector;
 use crate::engine::{self, Embedded, Engine};
+use crate::events::{EventFunctions, FollowError, Follower, run_schedule};
 use crate::gateway::Gateway;
 use crate::keys::StackKeys;
 use crate::local_routes;
 use crate::mailbox::{Mailbox, MailboxError};
-use crate::template::{Template, TemplateError};
+use crate::template::{Schedule, StreamMapping, Template, TemplateError};
 
 /// How a stack is to be started.
 pub struct Options {
@@ -76,12 +79,23 @@ pub enum StartError {
     AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function audit-writer cannot start")]
+    AuditWriter(#[from] turnpike_audit_writer::StartError),
     #[error("the function users cannot start")]
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
     Store(#[from] StoreError),
     #[error("the template's tables cannot be made")]
     Table(#[from] aws_sdk_dynamodb::error::BuildError),
+}
+
+/// Why the stack does not come to rest.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
+    #[error(transparent)]
+    Follow(#[from] FollowError),
 }
 
 /// A running stack.
@@ -99,7 +113,12 @@ pub struct Stack {
     embedded: Option<Embedded>,
     /// Held as long as the stack runs.
     _lock: Option<File>,
-    mailer: Option<JoinHandle<()>>,
+    mailer: Option<Mailbox>,
+    followers: Vec<Arc<Follower>>,
+    /// What runs beside the requests: the mailer, the recorder, the followers, the schedules.
+    background: Vec<JoinHandle<()>>,
+    /// Takes the records of all functions.
+    pub recorder: UsageRecorder,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -162,18 +181,26 @@ impl Stack {
             )?),
             None => None,
         };
-        let local = mailbox
-            .as_ref()
-            .filter(|_| addr.ip().is_loopback())
-            .map(|mailbox| local_routes::router(mailbox.clone(), addr, &base, clock.clone()));
-        let mailbox_url = local.as_ref().map(|_| format!("{base}/_local/mail"));
+        let recorder = UsageRecorder::from_environment(&env, &dynamodb, clock.clone())?;
         let admission = AdmissionParts {
             dynamodb,
-            clock,
+            clock: clock.clone(),
             budgets,
             policy,
             refusals: Refusals::default(),
+            recorder: recorder.clone(),
         };
+        let events = match &embedded {
+            Some(embedded) => Some(Events::of(&template, embedded, &env, &admission).await?),
+            None => None,
+        };
+        let local = (mailbox.as_ref().zip(events.as_ref()))
+            .filter(|_| addr.ip().is_loopback())
+            .map(|(mailbox, events)| {
+                let functions = Arc::clone(&events.functions);
+                local_routes::router(mailbox.clone(), functions, addr, &base, clock.clone())
+            });
+        let mailbox_url = local.as_ref().map(|_| format!("{base}/_local/mail"));
         let functions = functions(&env, admission, hasher).await?;
         let gateway =
             Gateway::new(template.routes, functions, local).map_err(StartError::Engine)?;
@@ -186,6 +213,10 @@ impl Stack {
             // Either the word to stop or the end of who could say it.
             let _ = stopped.await;
         });
+        let followers = events.as_ref().map(|events| events.followers.clone());
+        let mut background = events.map(Events::run).unwrap_or_default();
+        background.extend(mailbox.clone().map(|mailbox| tokio::spawn(mailbox.run())));
+        background.push(tokio::spawn(recorder.clone().run()));
         Ok(Self {
             addr,
             base,
@@ -194,21 +225,48 @@ impl Stack {
             database: embedded.as_ref().map(|embedded| embedded.database.clone()),
             embedded,
             _lock: lock,
-            mailer: mailbox.map(|mailbox| tokio::spawn(mailbox.run())),
+            mailer: mailbox,
+            followers: followers.unwrap_or_default(),
+            background,
+            recorder,
             stop,
             server: tokio::spawn(serving.into_future()),
         })
     }
 
+    /// Writes the records of usage that wait, and lets everything that follows a stream catch up,
+    /// and what follows from that, until nothing is left; an event that fails ends it.
+    pub async fn settle(&self) -> Result<(), SettleError> {
+        self.recorder.flush().await;
+        loop {
+            let mut was_idle = true;
+            if let Some(mailer) = &self.mailer {
+                was_idle &= !mailer.deliver().await?;
+            }
+            for follower in &self.followers {
+                was_idle &= !follower.advance().await?;
+            }
+            if was_idle {
+                return Ok(());
+            }
+        }
+    }
+
     /// Lets running requests finish and stops.
     pub async fn stop(self) {
         let _ = self.stop.send(());
-        if let Some(mailer) = self.mailer {
-            mailer.abort();
+        for task in &self.background {
+            task.abort();
         }
         let patience = std::time::Duration::from_secs(5);
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::warn!("requests were still running when the stack stopped");
+        }
+        if tokio::time::timeout(patience, self.recorder.flush())
+            .await
+            .is_err()
+        {
+            tracing::warn!("usage records were still waiting when the stack stopped");
         }
         if let Some(embedded) = self.embedded {
             embedded.close();
@@ -257,7 +315,73 @@ async fn open_engine(
     })
 }
 
-/// Every function of the template, by its logical id.
+/// The event functions, and what invokes them.
+struct Events {
+    functions: Arc<EventFunctions>,
+    followers: Vec<Arc<Follower>>,
+    schedules: Vec<Schedule>,
+}
+
+impl Events {
+    /// As the template says. Only on the embedded engine: on a stage's own tables the stage's
+    /// functions are at work.
+    async fn of(
+        template: &Template,
+        embedded: &Embedded,
+        env: &Environment,
+        parts: &AdmissionParts,
+    ) -> Result<Self, StartError> {
+        let functions = Arc::new(event_functions(template, env, parts).await?);
+        let streams = template.streams.iter().map(|stream| &stream.function);
+        let scheduled = template.schedules.iter().map(|schedule| &schedule.function);
+        if let Some(missing) = streams.chain(scheduled).find(|name| !functions.has(name)) {
+            let problem = format!("{missing} is in the template but not in the stack");
+            return Err(StartError::Engine(problem));
+        }
+        let follower = |mapping: &StreamMapping| {
+            let database = embedded.database.clone();
+            Arc::new(Follower::new(
+                mapping.clone(),
+                Arc::clone(&functions),
+                database,
+            ))
+        };
+        Ok(Self {
+            followers: template.streams.iter().map(follower).collect(),
+            schedules: template.schedules.clone(),
+            functions,
+        })
+    }
+
+    fn run(self) -> Vec<JoinHandle<()>> {
+        let follow = |follower: Arc<Follower>| tokio::spawn(follower.run());
+        let follows = self.followers.into_iter().map(follow);
+        let schedule = |schedule| {
+            let functions = Arc::clone(&self.functions);
+            tokio::spawn(run_schedule(schedule, functions))
+        };
+        follows
+            .chain(self.schedules.into_iter().map(schedule))
+            .collect()
+    }
+}
+
+/// Every event function of the template, by the name that it is invoked with.
+async fn event_functions(
+    template: &Template,
+    env: &Environment,
+    parts: &AdmissionParts,
+) -> Result<EventFunctions, StartError> {
+    let mut functions = EventFunctions::new(parts.clock.clone(), template.timeouts.clone());
+    let (dynamodb, clock) = (&parts.dynamodb, parts.clock.clone());
+    let audit_writer = turnpike_audit_writer::App::new(env, dynamodb, clock).await?;
+    functions.add("audit-writer", audit_writer);
+    let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
+    functions.add("usage-rollup", rollup);
+    Ok(functions)
+}
+
+/// Every HTTP function of the template, by its logical id.
 async fn functions(
     env: &Environment,
     admission: AdmissionParts,
@@ -305,6 +429,9 @@ fn on_own_engine(
     }
     if env.lookup("TURNPIKE_CURSOR_SECRET_ARN").is_none() {
         env = env.or("TURNPIKE_CURSOR_SECRET", keys.cursor_secret);
+    }
+    if env.lookup("TURNPIKE_AUDIT_SECRET_ARN").is_none() {
+        env = env.or("TURNPIKE_AUDIT_SECRET", keys.audit_secret);
     }
     for (variable, table) in &template.table_variables {
         env = env.with(variable, table);

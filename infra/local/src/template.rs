@@ -1,9 +1,12 @@
-//! What the SAM template says of tables and routes.
+//! What the SAM template says of tables, routes and events.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_yaml_ng::Value;
+
+use crate::events::{Filter, parse_rate};
 
 /// The template that is deployed.
 const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -47,11 +50,35 @@ pub struct Route {
     pub path: String,
 }
 
-/// Tables, routes, and which variables name which table.
+/// A function on the stream of a table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StreamMapping {
+    /// As it is invoked, such as `usage-rollup`.
+    pub function: String,
+    pub table: String,
+    pub batch_size: usize,
+    /// A record is handed over if one of them lets it through, or if there are none.
+    pub filters: Vec<Filter>,
+}
+
+/// A function that is invoked at a rate.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Schedule {
+    /// As it is invoked, such as `quota-reset`.
+    pub function: String,
+    pub rate: Duration,
+    pub input: serde_json::Value,
+}
+
+/// Tables, routes, events, and which variables name which table.
 #[derive(Debug)]
 pub struct Template {
     pub tables: Vec<Table>,
     pub routes: Vec<Route>,
+    pub streams: Vec<StreamMapping>,
+    pub schedules: Vec<Schedule>,
+    /// How long each function is given for an event, by its name.
+    pub timeouts: BTreeMap<String, Duration>,
     /// The variables whose value is the name of a table, by variable, with the table's logical id.
     pub table_variables: BTreeMap<String, String>,
     /// Every variable that a function is given.
@@ -81,6 +108,7 @@ struct Resource {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct FunctionProperties {
+    timeout: Option<u64>,
     #[serde(default)]
     environment: EnvironmentProperties,
     #[serde(default)]
@@ -100,10 +128,28 @@ struct Event {
     properties: Option<EventProperties>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 struct EventProperties {
     path: Option<String>,
+    stream: Option<Value>,
+    batch_size: Option<usize>,
+    #[serde(default)]
+    filter_criteria: FilterProperties,
+    schedule_expression: Option<String>,
+    input: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct FilterProperties {
+    filters: Vec<PatternProperties>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PatternProperties {
+    pattern: String,
 }
 
 #[derive(Deserialize)]
@@ -154,9 +200,13 @@ impl Template {
         let mut template = Self {
             tables: vec![],
             routes: vec![],
+            streams: vec![],
+            schedules: vec![],
+            timeouts: BTreeMap::new(),
             table_variables: BTreeMap::new(),
             variables: vec![],
         };
+        let usual_timeout = document.globals.function.timeout.unwrap_or(3);
         let mut variables = document.globals.function.environment.variables;
         for (id, resource) in document.resources {
             let properties = resource.properties.unwrap_or_default();
@@ -169,7 +219,14 @@ impl Template {
                 "AWS::Serverless::Function" => {
                     let function: FunctionProperties =
                         serde_yaml_ng::from_value(properties).map_err(read)?;
-                    template.routes.extend(routes_of(&id, function.events));
+                    let timeout = function.timeout.unwrap_or(usual_timeout);
+                    let timeout = Duration::from_secs(timeout);
+                    template.timeouts.insert(invoked_name(&id), timeout);
+                    for event in function.events.into_values() {
+                        template
+                            .add_event(&id, event)
+                            .map_err(|problem| TemplateError(format!("{id}: {problem}")))?;
+                    }
                     variables.extend(function.environment.variables);
                 }
                 _ => {}
@@ -183,6 +240,48 @@ impl Template {
             .collect();
         template.variables = variables.into_keys().collect();
         Ok(template)
+    }
+}
+
+impl Template {
+    /// Adds what invokes `function`.
+    fn add_event(&mut self, function: &str, event: Event) -> Result<(), String> {
+        let properties = event.properties.unwrap_or_default();
+        match event.r#type.as_str() {
+            "HttpApi" => self.routes.push(Route {
+                function: function.to_owned(),
+                path: properties.path.unwrap_or_else(|| "$default".to_owned()),
+            }),
+            "DynamoDB" => self.streams.push(properties.stream_mapping(function)?),
+            "ScheduleV2" => self.schedules.push(properties.schedule(function)?),
+            other => return Err(format!("the local stack knows no event of type {other}")),
+        }
+        Ok(())
+    }
+}
+
+impl EventProperties {
+    fn stream_mapping(self, function: &str) -> Result<StreamMapping, String> {
+        let table = self.stream.as_ref().and_then(table_of_stream);
+        let patterns = self.filter_criteria.filters.iter();
+        let filters: Result<_, _> = patterns.map(|p| Filter::parse(&p.pattern)).collect();
+        Ok(StreamMapping {
+            function: invoked_name(function),
+            table: table.ok_or("a Stream is a !GetAtt of a table's StreamArn")?,
+            // What Lambda does unless it is told otherwise.
+            batch_size: self.batch_size.unwrap_or(100),
+            filters: filters.map_err(|error: crate::events::UnknownPattern| error.to_string())?,
+        })
+    }
+
+    fn schedule(self, function: &str) -> Result<Schedule, String> {
+        let expression = self.schedule_expression.unwrap_or_default();
+        let input = self.input.as_deref().unwrap_or("{}");
+        Ok(Schedule {
+            function: invoked_name(function),
+            rate: parse_rate(&expression).ok_or(format!("{expression:?} is no rate"))?,
+            input: serde_json::from_str(input).map_err(|error| format!("Input: {error}"))?,
+        })
     }
 }
 
@@ -219,18 +318,28 @@ fn keys_of(schema: Vec<KeyProperties>) -> Vec<(String, KeyKind)> {
         .collect()
 }
 
-fn routes_of(function: &str, events: BTreeMap<String, Event>) -> Vec<Route> {
-    let http = events
-        .into_values()
-        .filter(|event| event.r#type == "HttpApi");
-    http.map(|event| Route {
-        function: function.to_owned(),
-        path: event
-            .properties
-            .and_then(|p| p.path)
-            .unwrap_or_else(|| "$default".to_owned()),
-    })
-    .collect()
+/// The name that a function is invoked with: `usage-rollup` for `UsageRollupFunction`.
+fn invoked_name(logical_id: &str) -> String {
+    let words = logical_id.strip_suffix("Function").unwrap_or(logical_id);
+    let mut name = String::new();
+    for letter in words.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+/// The table in a `!GetAtt Table.StreamArn`.
+fn table_of_stream(value: &Value) -> Option<String> {
+    match value {
+        Value::Tagged(tagged) if tagged.tag == "GetAtt" => {
+            let table = tagged.value.as_str()?.strip_suffix(".StreamArn")?;
+            Some(table.to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// The logical id in a `!Ref`.
@@ -260,7 +369,12 @@ mod tests {
         };
         assert_eq!(
             tables,
-            ["AdmissionTable", "CredentialsTable", "IdentityTable"]
+            [
+                "AdmissionTable",
+                "CredentialsTable",
+                "IdentityTable",
+                "UsageTable"
+            ]
         );
         for table in &template.tables {
             let keys = [("pk".into(), KeyKind::Hash), ("sk".into(), KeyKind::Range)];
@@ -271,6 +385,7 @@ mod tests {
             ("TURNPIKE_ADMISSION_TABLE", "AdmissionTable"),
             ("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable"),
             ("TURNPIKE_IDENTITY_TABLE", "IdentityTable"),
+            ("TURNPIKE_USAGE_TABLE", "UsageTable"),
         ] {
             assert_eq!(template.table_variables[variable], table);
         }
@@ -286,5 +401,55 @@ mod tests {
         ] {
             assert!(template.routes.contains(&expected), "{expected:?}");
         }
+    }
+
+    #[test]
+    fn events_are_read_with_what_the_template_says_of_them() {
+        let template = r#"
+Globals: {Function: {Timeout: 10}}
+Resources:
+  ThingsTable: {Type: "AWS::DynamoDB::Table", Properties: {KeySchema: []}}
+  ThingRollupFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Timeout: 60
+      Events:
+        Things:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt ThingsTable.StreamArn
+            StartingPosition: TRIM_HORIZON
+            BatchSize: 25
+            FilterCriteria:
+              Filters:
+                - Pattern: '{"eventName":["INSERT"]}'
+  ThingResetFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Hourly:
+          Type: ScheduleV2
+          Properties: {ScheduleExpression: rate(1 hour), Input: '{"shards":[0]}'}
+"#;
+
+        let template = Template::parse(template).unwrap();
+
+        let only_inserts = Filter::parse(r#"{"eventName":["INSERT"]}"#).unwrap();
+        let stream = StreamMapping {
+            function: "thing-rollup".into(),
+            table: "ThingsTable".into(),
+            batch_size: 25,
+            filters: vec![only_inserts],
+        };
+        let schedule = Schedule {
+            function: "thing-reset".into(),
+            rate: Duration::from_hours(1),
+            input: serde_json::json!({"shards": [0]}),
+        };
+        assert_eq!(template.streams, [stream]);
+        assert_eq!(template.schedules, [schedule]);
+        let seconds = |name: &str| template.timeouts[name].as_secs();
+        assert_eq!((seconds("thing-rollup"), seconds("thing-reset")), (60, 10));
+        assert!(template.routes.is_empty());
     }
 }

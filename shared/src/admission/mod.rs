@@ -33,10 +33,11 @@ use crate::policy_source::PolicySource;
 use crate::stores::{
     DynamoDbEngine, EngineError, StoreError, Unspent, UserStore, ValkeyEngine, ValkeyLink,
 };
+use crate::usage::UsageCaller;
 
 pub use directory::KeyHolder;
 pub use refusals::Refusals;
-pub use request::{RequestNotes, notes};
+pub use request::{LetIn, RequestNotes, notes};
 pub use setup::{AdmissionParts, SetupError};
 
 /// How long a credential that a store has confirmed is taken while no store answers.
@@ -242,6 +243,13 @@ impl Counted<'_> {
         }
     }
 
+    /// Notes a request that was let in, for the record of it.
+    fn note(self, principal: &Principal, by: CountedBy) {
+        if let Self::InClass(_) = self {
+            note_let_in(Some(principal), 1, by);
+        }
+    }
+
     fn on_outage(self, policy: &Policy) -> OnOutage {
         match self {
             Self::InClass(class) => policy.class(class).on_outage,
@@ -255,11 +263,20 @@ type CredentialId = (UserId, Option<SessionId>, Option<KeyId>);
 
 /// What one question came to, whoever asked.
 enum Asked {
-    Admitted(LimitReport, Vec<Reading>),
+    Admitted(LimitReport, Vec<Reading>, CountedBy),
     Refused(LimitReport),
     Outdated,
     Invalid,
     Denied(Denied),
+}
+
+/// Who counted what was admitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum CountedBy {
+    /// A store, in what is charged.
+    Store,
+    /// Nobody, or this process alone while no store answers.
+    NoStore,
 }
 
 impl Admission {
@@ -346,7 +363,10 @@ impl Admission {
         let subject = plan::subject_of_open_class(ip, class);
         let on_outage = policy.class(class).on_outage;
         match self.ask(&subject, None, None, &checks, on_outage).await {
-            Asked::Admitted(report, _) => Ok(report),
+            Asked::Admitted(report, _, by) => {
+                note_let_in(None, 1, by);
+                Ok(report)
+            }
             Asked::Refused(report) => Err(Denied::Limited(report)),
             Asked::Denied(denied) => Err(denied),
             Asked::Outdated | Asked::Invalid => Err(Denied::Unauthenticated),
@@ -369,7 +389,7 @@ impl Admission {
             let subject = &limits[0].0;
             let checks: Vec<Check> = limits.iter().map(|(_, check)| check.clone()).collect();
             let denied = match self.ask(subject, None, None, &checks, on_outage).await {
-                Asked::Admitted(report, readings) => {
+                Asked::Admitted(report, readings, _) => {
                     all.extend(report);
                     let counted = checks.into_iter().zip(readings);
                     held.0
@@ -455,7 +475,7 @@ impl Admission {
         }
         let asked = self.ask(subject, None, None, &checks, OnOutage::Closed);
         match asked.await {
-            Asked::Admitted(report, _) | Asked::Refused(report) => Ok(report),
+            Asked::Admitted(report, ..) | Asked::Refused(report) => Ok(report),
             Asked::Denied(denied) => Err(denied),
             Asked::Outdated | Asked::Invalid => Err(Denied::Unauthenticated),
         }
@@ -491,7 +511,9 @@ impl Admission {
                 None => {
                     let counted = Counted::InClass(class);
                     match self.ask_for_holder(&holder, counted, cost).await {
-                        Asked::Admitted(report, _) => {
+                        Asked::Admitted(report, _, by) => {
+                            let owner = Principal::from(holder.owner.as_ref());
+                            note_let_in(Some(&owner), cost, by);
                             self.0.directory.touch(&holder.key, self.now());
                             return Ok(verdict(KeyCode::Ok, report).await);
                         }
@@ -626,7 +648,8 @@ impl Admission {
                 .ask(&subject, Some(proof), None, &checks, on_outage)
                 .await
             {
-                Asked::Admitted(report, _) => {
+                Asked::Admitted(report, _, by) => {
+                    counted.note(&principal, by);
                     let credential = Credential::Session(claims.sid);
                     return Ok((caller(&policy, principal, credential), report));
                 }
@@ -670,13 +693,14 @@ impl Admission {
                 return Err(self.count_bad_credential(ip).await);
             }
             match self.ask_for_holder(&holder, counted, 1).await {
-                Asked::Admitted(report, _) => {
+                Asked::Admitted(report, _, by) => {
+                    let principal = Principal::from(holder.owner.as_ref());
+                    counted.note(&principal, by);
                     if !holder.key.allows(ip) {
                         return Err(Denied::IpNotAllowed(report));
                     }
                     self.0.directory.touch(&holder.key, now);
                     let policy = self.policy().await;
-                    let principal = Principal::from(holder.owner.as_ref());
                     let credential = Credential::Key(Arc::clone(&holder.key));
                     return Ok((caller(&policy, principal, credential), report));
                 }
@@ -736,7 +760,7 @@ impl Admission {
         match self.ask(&subject, None, None, &checks, on_outage).await {
             Asked::Refused(report) => Denied::Limited(report),
             Asked::Denied(Denied::Throttled) => Denied::Throttled,
-            Asked::Admitted(report, _) => {
+            Asked::Admitted(report, ..) => {
                 notes::limits(report);
                 Denied::Unauthenticated
             }
@@ -797,22 +821,24 @@ impl Admission {
             (Subject::User(user), Some(proof)) => Some(((*user, proof.session, key), proof.epoch)),
             _ => None,
         };
-        let verdict = match outcome {
+        let (verdict, by) = match outcome {
             Outcome::Decided(verdict) => {
                 self.remember(credential, &verdict, now);
-                verdict
+                (verdict, CountedBy::Store)
             }
             Outcome::Throttled => return Asked::Denied(Denied::Throttled),
             Outcome::Closed => return Asked::Denied(Denied::Unavailable),
             Outcome::Waived | Outcome::DecidedAlone(_) if !self.is_confirmed(credential, now) => {
                 return Asked::Denied(Denied::AuthUnavailable);
             }
-            Outcome::DecidedAlone(verdict) => verdict,
-            Outcome::Waived => return Asked::Admitted(LimitReport::default(), vec![]),
+            Outcome::DecidedAlone(verdict) => (verdict, CountedBy::NoStore),
+            Outcome::Waived => {
+                return Asked::Admitted(LimitReport::default(), vec![], CountedBy::NoStore);
+            }
         };
         match verdict {
             Verdict::Admitted(readings) => {
-                Asked::Admitted(LimitReport::new(checks, &readings, true), readings)
+                Asked::Admitted(LimitReport::new(checks, &readings, true), readings, by)
             }
             Verdict::Refused(readings) => {
                 let report = LimitReport::new(checks, &readings, false);
@@ -910,6 +936,18 @@ impl KeyCode {
     const fn is_final(self) -> bool {
         matches!(self, Self::Revoked | Self::Expired)
     }
+}
+
+fn note_let_in(principal: Option<&Principal>, cost: u64, by: CountedBy) {
+    let charged = match by {
+        CountedBy::Store => u32::try_from(cost).unwrap_or(u32::MAX),
+        CountedBy::NoStore => 0,
+    };
+    let caller = principal.map(|principal| UsageCaller {
+        user: principal.id,
+        tier: principal.tier.clone(),
+    });
+    notes::let_in(LetIn { caller, charged });
 }
 
 fn caller(policy: &Policy, principal: Principal, credential: Credential) -> Caller {

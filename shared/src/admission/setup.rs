@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, StageConfig, UserTables, ValkeyConfig};
 use crate::policy_source::{PolicyOrigin, PolicySource, PolicySourceError};
 use crate::stores::{DynamoDb, PolicyStore, ValkeyLink};
+use crate::usage_recorder::UsageRecorder;
 
 /// Why admission cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,23 @@ pub struct AdmissionParts {
     /// What the functions of a process have refused together: who changes limits in one of them
     /// is to be believed by all.
     pub refusals: Refusals,
+    /// Where what is let in is recorded: one for all functions of a process.
+    pub recorder: UsageRecorder,
+}
+
+impl AdmissionParts {
+    /// What a function has that is deployed.
+    pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        let (dynamodb, clock) = (DynamoDb::from_environment(env)?, Clock::system());
+        Ok(Self {
+            recorder: UsageRecorder::from_environment(env, &dynamodb, clock.clone())?,
+            dynamodb,
+            clock,
+            budgets: Budgets::default(),
+            policy: None,
+            refusals: Refusals::default(),
+        })
+    }
 }
 
 impl Admission {

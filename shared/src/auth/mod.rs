@@ -38,6 +38,6 @@ pub use principal::{Allowance, Principal, QuotaOverride};
 pub use refresh_token::{RefreshKey, RefreshToken};
 pub use scope::{Scope, ScopeSet};
 pub use secret::StageSecret;
-pub use session::{RefreshDecision, Session};
+pub use session::{RefreshDecision, Session, SessionEnd};
 pub use signing_keys::{Algorithm, SigningKeys};
 pub use user::{Role, Tier, User};

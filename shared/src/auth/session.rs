@@ -38,6 +38,17 @@ pub struct Session {
     pub ip: Option<String>,
 }
 
+/// How a session ends before its time, by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionEnd {
+    /// It signed out.
+    SignedOut,
+    /// Its user ended it from this session.
+    EndedFrom(SessionId),
+    /// A refresh token of it was used twice.
+    RefreshTokenReused,
+}
+
 /// What follows from a refresh token whose MAC is good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RefreshDecision {

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::ids::UserId;
 
 /// The tier that decides a user's limits; its name is a key of the policy's `[tiers]`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(example = "free")]
 pub struct Tier(String);
 

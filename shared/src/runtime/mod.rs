@@ -1,5 +1,8 @@
 //! Start-up: what every function's `main` does, once.
 
+mod events;
+mod recorded;
+
 use std::error::Error;
 use std::future::Future;
 use std::net::IpAddr;
@@ -9,23 +12,95 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use lambda_http::Adapter;
 use lambda_http::request::RequestContext;
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde_json::Value;
+
+pub use events::{EventFunction, EventService, Invocation, InvocationError};
 
 use crate::config::{self, Environment, LogFilter};
 use crate::errors::chain;
 use crate::telemetry;
+use crate::usage_recorder::UsageRecorder;
 use crate::web::{PeerIp, TraceHeader};
+
+/// The routes of an HTTP function, and what records them if they let requests in.
+pub struct HttpFunction {
+    routes: Router,
+    recorder: Option<UsageRecorder>,
+}
+
+impl HttpFunction {
+    pub fn recorded_by(recorder: UsageRecorder, routes: Router) -> Self {
+        Self {
+            routes,
+            recorder: Some(recorder),
+        }
+    }
+}
+
+impl From<Router> for HttpFunction {
+    fn from(routes: Router) -> Self {
+        Self {
+            routes,
+            recorder: None,
+        }
+    }
+}
 
 /// Runs an HTTP function under Lambda: reads the environment, starts logging, builds the routes
 /// and serves API Gateway's events until Lambda ends the process.
 ///
 /// A function that cannot start says why in one log line and exits with a failure.
-pub fn serve<B, F, E>(function: &'static str, build: B) -> ExitCode
+pub fn serve<B, F, H, E>(function: &'static str, build: B) -> ExitCode
 where
     B: FnOnce(Environment) -> F,
-    F: Future<Output = Result<Router, E>>,
+    F: Future<Output = Result<H, E>>,
+    H: Into<HttpFunction>,
     E: Error + 'static,
 {
+    run(function, async |env| {
+        let built = build(env).await.map_err(|error| chain(&error))?;
+        let HttpFunction { routes, recorder } = built.into();
+        // What `lambda_http::run` does, with layers of ours; its `runtime` wants answers that
+        // threads may share, which axum's are not.
+        let service = Adapter::from(routes.layer(from_fn(adapt)));
+        let runtime = Runtime::new(service).layer(TracingLayer::new());
+        let ended = match recorder {
+            Some(recorder) => recorded::run(runtime, recorder).await,
+            None => runtime.run().await,
+        };
+        ended.map_err(|error| error.to_string())
+    })
+}
+
+/// Runs an event function under Lambda, as [`serve`] does an HTTP function.
+pub fn handle<B, F, H, E>(function: &'static str, build: B) -> ExitCode
+where
+    B: FnOnce(Environment) -> F,
+    F: Future<Output = Result<H, E>>,
+    H: EventFunction,
+    E: Error + 'static,
+{
+    run(function, async |env| {
+        let handler = build(env).await.map_err(|error| chain(&error))?;
+        let service = &EventService::new(function, handler);
+        let invoke = |event: LambdaEvent<Value>| async move {
+            let invocation = Invocation::from_lambda(&event.context);
+            service.invoke(event.payload, invocation).await
+        };
+        let runtime = Runtime::new(service_fn(invoke));
+        runtime.run().await.map_err(|error| error.to_string())
+    })
+}
+
+/// What both kinds of function have in common.
+fn run(
+    function: &'static str,
+    serve: impl AsyncFnOnce(Environment) -> Result<(), String>,
+) -> ExitCode {
     let env = Environment::of_process();
     let filter = config::log_filter(&env);
     telemetry::init(filter.as_ref().unwrap_or(&LogFilter::default()));
@@ -40,15 +115,7 @@ where
         .build();
     let served = runtime
         .map_err(|error| error.to_string())
-        .and_then(|runtime| {
-            runtime.block_on(async {
-                let routes = build(env).await.map_err(|error| chain(&error))?;
-                let service = routes.layer(from_fn(adapt));
-                lambda_http::run(service)
-                    .await
-                    .map_err(|error| error.to_string())
-            })
-        });
+        .and_then(|runtime| runtime.block_on(serve(env)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {

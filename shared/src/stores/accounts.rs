@@ -7,6 +7,7 @@ use super::tables::credentials::{self, PasswordItem, SessionItem};
 use super::tables::identity::{self, EmailGuardItem, UserItem};
 use super::transaction::{IntoWrite, NotWritten, backoff, transact};
 use super::{AccountStore, StoreError, to_item};
+use crate::audit::{Action, Actor, AuditEntry};
 use crate::auth::{EmailKey, PasswordHash, Session, User};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
@@ -47,6 +48,21 @@ pub enum Verification {
 pub enum Registration {
     Done,
     EmailTaken,
+}
+
+impl NewAccount {
+    /// What the audit log says of its registration.
+    fn entry(&self, now: Timestamp) -> AuditEntry {
+        let actor = match self.verification {
+            Verification::ByMail => Actor::Anonymous,
+            Verification::AlreadyDone => Actor::System,
+        };
+        let entry = AuditEntry::new(now, actor, Action::UserRegistered, self.user.id);
+        match &self.session {
+            Some(session) => entry.with("session", session.id.to_string()),
+            None => entry,
+        }
+    }
 }
 
 impl AccountStore {
@@ -99,6 +115,7 @@ impl AccountStore {
                 let event = MailEvent::VerifyEmail { user_id: user.id };
                 writes.extend(self.mail_writes(budget, event, now)?);
             }
+            writes.push(self.users.audited(&account.entry(now))?);
             match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(Registration::Done),
                 Err(NotWritten::Condition(GUARD)) => return Ok(Registration::EmailTaken),

@@ -18,6 +18,7 @@ use super::tables::identity::{
 use super::tables::{PK, SK, admission};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{Item, StoreError, UserStore, from_item, number, text, to_item};
+use crate::audit::AuditEntry;
 use crate::auth::{
     ApiKeyRecord, KeyChanges, KeyDigest, KeyManager, KeyRefused, KeyRing, KeyState, LimitSlot, User,
 };
@@ -26,8 +27,8 @@ use crate::ids::{KeyId, UserId};
 use crate::limits::WindowId;
 
 /// How many keys one transaction changes: it may hold 100 writes (DynamoDB API Reference,
-/// `TransactWriteItems`), and the record and the standing are two.
-const MAX_CHANGED: usize = 98;
+/// `TransactWriteItems`), and the record, the standing and the audit entry are three.
+const MAX_CHANGED: usize = 97;
 
 /// Which keys a list shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,7 +134,10 @@ impl UserStore {
                 Err(refused) => return Ok(Err(refused)),
             };
             let unused = unused_windows(&counted, &ring.slots_after(&changes, now));
-            let writes = self.key_writes(&owner, manager, &changes, &unused)?;
+            let mut writes = self.key_writes(&owner, manager, &changes, &unused)?;
+            let written = &changes.changed[..changes.changed.len().min(MAX_CHANGED)];
+            let entry = AuditEntry::of_keys(&ring, &changes, written, manager, now);
+            writes.push(self.audited(&entry)?);
             match transact(&self.client, writes).await {
                 // What did not fit into one transaction is decided on anew.
                 Ok(()) if changes.changed.len() > MAX_CHANGED => {}

@@ -9,7 +9,9 @@ mod administration;
 mod admins;
 mod admission;
 mod api_keys;
+mod audit_log;
 mod audit_outbox;
+mod audit_writer;
 mod client;
 mod error;
 mod key_set;
@@ -24,6 +26,7 @@ mod sessions;
 mod standing;
 pub mod tables;
 mod transaction;
+mod usage;
 mod user_lists;
 pub mod valkey;
 
@@ -38,6 +41,8 @@ pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verificati
 pub use administration::Administered;
 pub use admission::{DynamoDbEngine, EngineError, Lease, Unspent, ValkeyEngine, ValkeyError};
 pub use api_keys::{KeyPage, KeysShown};
+pub use audit_log::{AuditLog, AuditPage, LoggedEntry};
+pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;
@@ -49,6 +54,7 @@ pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
+pub use usage::{UsageStore, Whose, Written};
 pub use user_lists::{UserPage, UsersListed};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 

@@ -73,12 +73,14 @@ pub(super) enum Sessions {
     Stay,
     /// They stay as they are, and this one must be among them.
     StayWith(SessionId),
-    /// One ends, whatever the others do.
+    /// One ends, which must be live, whatever the others do.
     Without(SessionId),
     /// All end but one, which must be live.
     Only(SessionId),
-    /// All end.
+    /// All end, if there are any.
     None,
+    /// All end, of which there must be one.
+    AllEnd,
     /// They become these, if nothing has changed since this version was read.
     Exactly(BTreeSet<String>, u64),
 }
@@ -161,6 +163,8 @@ impl UserStore {
             }
             Sessions::Without(session) => {
                 delete = " DELETE #live :live";
+                condition.push_str(" AND contains(#live, :kept)");
+                update = update.expression_attribute_values(":kept", text(session.short()));
                 let ended = set_of(vec![session.short()]);
                 update = update.expression_attribute_values(":live", ended);
             }
@@ -172,6 +176,10 @@ impl UserStore {
                     .expression_attribute_values(":kept", text(session.short()));
             }
             Sessions::None => removed.push("#live".to_owned()),
+            Sessions::AllEnd => {
+                removed.push("#live".to_owned());
+                condition.push_str(" AND attribute_exists(#live)");
+            }
             Sessions::Exactly(live, version) => {
                 condition.push_str(" AND #v = :version");
                 update = update.expression_attribute_values(":version", number(version));

@@ -8,6 +8,7 @@ use std::io;
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use tracing::field::{Field, FieldSet, Visit};
 use tracing::span::Record;
 use tracing::{Event, Subscriber};
@@ -21,6 +22,8 @@ use crate::clock::{Clock, Timestamp};
 
 /// The name of what an event says in words.
 const MESSAGE: &str = "message";
+/// The name of what an event function reports, as JSON.
+const REPORT: &str = "report";
 
 pub(super) struct JsonLines;
 
@@ -197,7 +200,11 @@ impl Visit for Fields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        // An invocation's report is JSON already, and its members are to be looked for.
+        match (field.name() == REPORT).then(|| serde_json::from_str::<Value>(value)) {
+            Some(Ok(report)) => self.put(field, &report),
+            _ => self.put(field, value),
+        }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -365,5 +372,16 @@ mod tests {
         for name in ["text", "other", "message"] {
             assert_eq!(line[name], text, "{name}");
         }
+    }
+
+    #[test]
+    fn a_report_is_an_object_in_its_line_and_no_other_text_is() {
+        let json = r#"{"users":3,"positions":["a"]}"#;
+
+        let lines = logged(|| tracing::info!(report = json, other = json, "invocation"));
+
+        let line: Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(line["report"], json!({"users": 3, "positions": ["a"]}));
+        assert_eq!(line["other"], json);
     }
 }

@@ -40,7 +40,8 @@ pub async fn admit<A: Admits>(State(app): State<A>, mut request: Request, next: 
     let Some(route) = route_taken(&request) else {
         return next.run(request).await;
     };
-    let noted = RequestNotes::default();
+    let noted = request.extensions().get::<RequestNotes>();
+    let noted = noted.cloned().unwrap_or_default();
     let mut response = notes::within(noted.clone(), async {
         match let_in(&app, route, &mut request).await {
             Ok(()) => next.run(request).await,

@@ -84,6 +84,7 @@ impl Emulator {
                 ("TURNPIKE_ISSUER", "http://127.0.0.1:3000"),
                 ("TURNPIKE_IDENTITY_TABLE", "IdentityTable"),
                 ("TURNPIKE_ADMISSION_TABLE", "AdmissionTable"),
+                ("TURNPIKE_USAGE_TABLE", "UsageTable"),
             ])
             .envs(own_variables(function))
             .envs(variables.iter().copied())

@@ -1,4 +1,5 @@
 //! What only the local stack has.
 
+mod invoke;
 mod mailbox;
 mod process;

@@ -13,6 +13,7 @@ use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{Environment, UserTables};
 use turnpike_shared::stores::{DynamoDb, UserStore};
+use turnpike_shared::usage_recorder::UsageRecorder;
 
 use crate::support::{Fault, FaultProxy, OwnEngine, TestStack, signing_keys};
 
@@ -27,6 +28,7 @@ fn environment(dynamodb: &str) -> Environment {
         .with("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable")
         .with("TURNPIKE_IDENTITY_TABLE", "IdentityTable")
         .with("TURNPIKE_ADMISSION_TABLE", "AdmissionTable")
+        .with("TURNPIKE_USAGE_TABLE", "UsageTable")
         .with("TURNPIKE_SIGNING_KEYS", signing_keys())
         .with("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef")
         .with("AWS_REGION", "us-east-1")
@@ -37,8 +39,10 @@ fn environment(dynamodb: &str) -> Environment {
 
 /// Starts `auth` as a function starts, but for its clock.
 async fn start(env: &Environment, clock: Clock) -> Result<App, StartError> {
+    let dynamodb = DynamoDb::from_environment(env).unwrap();
     let admission = AdmissionParts {
-        dynamodb: DynamoDb::from_environment(env).unwrap(),
+        recorder: UsageRecorder::from_environment(env, &dynamodb, clock.clone()).unwrap(),
+        dynamodb,
         clock,
         budgets: Budgets::default(),
         policy: None,

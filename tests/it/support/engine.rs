@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -13,6 +16,8 @@ use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use turnpike_shared::config::Environment;
+use turnpike_shared::stores::{DynamoDb, client_of_engine};
 
 /// The word to stop a server with, and the server.
 type Running = (oneshot::Sender<()>, JoinHandle<Result<(), String>>);
@@ -40,6 +45,27 @@ impl OwnEngine {
         format!("http://{}", self.addr)
     }
 
+    /// Makes a table with the keys that all tables have.
+    pub(crate) async fn create_table(&self, name: &str) {
+        let client = client_of_engine(&dynamodb_at(&self.endpoint()));
+        let mut request = client
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest);
+        for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S);
+            let key = KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind);
+            request = request
+                .attribute_definitions(attribute.build().unwrap())
+                .key_schema(key.build().unwrap());
+        }
+        request.send().await.unwrap();
+    }
+
     pub(crate) async fn serve(&mut self) {
         let listener = TcpListener::bind(self.addr).await.unwrap();
         self.addr = listener.local_addr().unwrap();
@@ -57,6 +83,16 @@ impl OwnEngine {
         stop.send(()).unwrap();
         server.await.unwrap().unwrap();
     }
+}
+
+/// A client of the engine at an address.
+pub(crate) fn dynamodb_at(endpoint: &str) -> DynamoDb {
+    let env = Environment::default()
+        .with("AWS_REGION", "us-east-1")
+        .with("AWS_ACCESS_KEY_ID", "test")
+        .with("AWS_SECRET_ACCESS_KEY", "test")
+        .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
+    DynamoDb::from_environment(&env).unwrap()
 }
 
 /// Hands calls on to an engine and counts them.

@@ -10,8 +10,8 @@ mod stack;
 
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
-pub(crate) use engine::{CountingProxy, OwnEngine};
-pub(crate) use faults::{Fault, FaultProxy};
+pub(crate) use engine::{CountingProxy, OwnEngine, dynamodb_at};
+pub(crate) use faults::{Fault, FaultProxy, LastCall};
 pub(crate) use keys::{KEYS, Key};
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
 pub(crate) use stack::{PATIENT, TestStack, signing_keys};

@@ -71,7 +71,16 @@ pub(crate) const AUDIT_PK_PREFIX: &str = "AUDIT#";
 
 /// Entries of one hour lie together, so that whoever looks for those left behind needs no scan.
 pub(crate) fn audit_pk(at: Timestamp) -> String {
-    format!("{AUDIT_PK_PREFIX}{}", at.seconds().div_euclid(3_600))
+    audit_pk_of(audit_hour(at))
+}
+
+pub(crate) fn audit_pk_of(hour: i64) -> String {
+    format!("{AUDIT_PK_PREFIX}{hour}")
+}
+
+/// In hours since the Unix epoch.
+pub(crate) fn audit_hour(at: Timestamp) -> i64 {
+    at.seconds().div_euclid(3_600)
 }
 
 pub(crate) fn outbox_pk(event: EventId) -> String {
