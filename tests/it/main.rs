@@ -7,6 +7,7 @@
     reason = "in a test, what is not as expected is to stop it"
 )]
 
+mod admin;
 mod architecture;
 mod audit;
 mod auth;

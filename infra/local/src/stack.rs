@@ -13,7 +13,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use turnpike_shared::admission::{AdmissionParts, Budgets};
+use turnpike_shared::admission::{AdmissionParts, Budgets, Refusals};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
@@ -75,6 +75,8 @@ pub enum StartError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the function admin cannot start")]
+    AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
     #[error("the function audit-writer cannot start")]
@@ -187,6 +189,7 @@ impl Stack {
             clock: clock.clone(),
             budgets,
             policy,
+            refusals: Refusals::default(),
             recorder: recorder.clone(),
         };
         let events = match &embedded {
@@ -394,10 +397,12 @@ async fn functions(
         clock: admission.clock.clone(),
     };
     let system = turnpike_system::App::new(env, parts)?;
+    let admin = turnpike_admin::App::new(env.clone(), admission.clone()).await?;
     let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HashMap::from([
+        ("AdminFunction".to_owned(), turnpike_admin::router(admin)),
         ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
         ("SystemFunction".to_owned(), turnpike_system::router(system)),
         ("UsersFunction".to_owned(), turnpike_users::router(users)),

@@ -12,6 +12,7 @@
 //! counted there), `h.s` (what counts in all, as of that bucket), `h.q` (what was counted in the
 //! bucket before it) and `h.p` (which bucket that was, and all older ones that still count; of a month
 //! the two before that, which do not).
+//! What an admin's reset took out of a month stands beside it, in [`forgiven`].
 
 use std::collections::BTreeSet;
 
@@ -42,6 +43,21 @@ pub(crate) const VERSION: &str = "v";
 pub(crate) const EPOCH: &str = "ep";
 pub(crate) const ACTIVE: &str = "active";
 pub(crate) const LIVE: &str = "live";
+/// How often an admin has reset the windows; absent while nobody has. What Valkey counted under an
+/// older number counts no more.
+pub(crate) const RESETS: &str = "rs";
+const FORGIVEN_PREFIX: &str = "m.f.";
+
+/// What was admitted in a month, as its window counts months, and is no longer in the window
+/// because an admin reset it. It stays charged: what was admitted in all is the sum of both.
+pub(crate) fn forgiven(month: i64) -> String {
+    format!("{FORGIVEN_PREFIX}{month}")
+}
+
+/// The month of an attribute that [`forgiven`] named.
+pub(crate) fn month_of_forgiven(name: &str) -> Option<i64> {
+    name.strip_prefix(FORGIVEN_PREFIX)?.parse().ok()
+}
 
 /// The newest period of the user that is closed, by its bucket in the month's window.
 pub(crate) const CLOSED: &str = "closed";
@@ -139,6 +155,16 @@ pub(crate) struct StandingItem {
         default
     )]
     pub(crate) live: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub(crate) rs: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "this is the form that serde calls"
+)]
+fn is_none_yet(resets: &u64) -> bool {
+    *resets == 0
 }
 
 /// What is kept of a user's periods, beside the month's window.
@@ -231,5 +257,13 @@ mod tests {
         assert_eq!(email("ADA@example.com"), email("ada@example.com"));
         assert_ne!(email("ada@example.com"), email("bob@example.com"));
         assert!(!email("ada@example.com").contains("ada"));
+    }
+
+    #[test]
+    fn what_was_forgiven_names_its_month_and_no_window_does() {
+        assert_eq!(month_of_forgiven(&forgiven(24_322)), Some(24_322));
+        for name in ["m.f", "m.f.", "m.i", "m.s", "h.i", "k7m.f.1"] {
+            assert_eq!(month_of_forgiven(name), None, "{name}");
+        }
     }
 }
