@@ -7,6 +7,7 @@
     reason = "in a test, what is not as expected is to stop it"
 )]
 
+mod admin;
 mod architecture;
 mod audit;
 mod auth;
@@ -14,6 +15,7 @@ mod configuration;
 mod conventions;
 mod denials;
 mod deployed;
+mod idempotency;
 mod keys;
 mod lambda;
 mod limits;
@@ -23,7 +25,9 @@ mod local;
 mod openapi;
 mod outage;
 mod readme;
+mod recording;
 mod support;
 mod system;
+mod usage_rollup;
 mod users;
 mod well_known;

@@ -10,14 +10,13 @@ use turnpike_shared::stores::AuditOutboxKey;
 
 use super::{OwnLog, T, logged, outbox, place, verify, writer_at};
 use crate::limits::engines::client_at;
-use crate::support::{Account, Death, Fault, FaultProxy, OwnEngine, PASSWORD, TestStack};
+use crate::support::{Account, Fault, FaultProxy, LastCall, OwnEngine, PASSWORD, TestStack};
 
 const NEW: &str = "grey-otter-lantern-42";
 
 /// Chains or sweeps through a proxy behind which the writer dies at its n-th call, for every n.
-async fn die_at_every_call(sweeps: bool, death: Death) {
+async fn die_at_every_call(sweeps: bool, death: LastCall) {
     let own = OwnLog::start().await;
-    let proxy = FaultProxy::start(&own.engine).await;
     // From here on a sweep looks at three hours.
     own.writer.sweep(T).await.unwrap();
     let (mut left, mut died) = (vec![], 0);
@@ -26,7 +25,8 @@ async fn die_at_every_call(sweeps: bool, death: Death) {
         let entries = own.leave(60).await;
         let places: Vec<AuditOutboxKey> = entries.iter().map(place).collect();
         left.extend(entries);
-        proxy.set(Fault::DiesAt(died, death));
+        let proxy = FaultProxy::start(&own.engine).await;
+        proxy.set(Fault::DeadAfter(died, death));
         let writer = writer_at(&proxy.endpoint);
         let is_alive = {
             let work = async {
@@ -41,7 +41,7 @@ async fn die_at_every_call(sweeps: bool, death: Death) {
                     chained.unwrap();
                     true
                 }
-                () = until_dead(&proxy) => false,
+                () = proxy.death() => false,
             }
         };
 
@@ -65,26 +65,19 @@ async fn die_at_every_call(sweeps: bool, death: Death) {
     assert!(died >= 6, "two writes of three calls each, and more");
 }
 
-/// Returns once the proxy has let its caller die.
-async fn until_dead(proxy: &FaultProxy) {
-    while proxy.left() != Fault::Silence {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn a_writer_that_dies_before_any_of_its_calls_is_done_loses_and_doubles_nothing() {
-    die_at_every_call(false, Death::BeforeItIsDone).await;
+    die_at_every_call(false, LastCall::NeverSent).await;
 }
 
 #[tokio::test]
 async fn a_writer_that_dies_before_any_of_its_answers_loses_and_doubles_nothing() {
-    die_at_every_call(false, Death::BeforeItsAnswer).await;
+    die_at_every_call(false, LastCall::CarriedOut).await;
 }
 
 #[tokio::test]
 async fn a_sweep_that_dies_at_any_of_its_calls_loses_and_doubles_nothing() {
-    for death in [Death::BeforeItIsDone, Death::BeforeItsAnswer] {
+    for death in [LastCall::NeverSent, LastCall::CarriedOut] {
         die_at_every_call(true, death).await;
     }
 }

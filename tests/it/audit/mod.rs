@@ -20,8 +20,8 @@ use turnpike_shared::auth::StageSecret;
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::stores::{AuditLog, AuditOutboxKey, AuditWriter, UserStore};
 
-use crate::limits::engines::{accounts_at, client_at, dynamodb_at, start_tables};
-use crate::support::{OwnEngine, TestStack};
+use crate::limits::engines::{accounts_at, client_at, start_tables};
+use crate::support::{OwnEngine, TestStack, dynamodb_at};
 
 type Item = HashMap<String, AttributeValue>;
 
