@@ -22,22 +22,37 @@ pub use events::{EventFunction, EventService, Invocation, InvocationError};
 
 use crate::config::{self, Environment, LogFilter};
 use crate::errors::chain;
+use crate::failed_sign_ins::FailedSignIns;
 use crate::telemetry;
 use crate::usage_recorder::UsageRecorder;
 use crate::web::{PeerIp, TraceHeader};
+use recorded::Recorders;
 
 /// The routes of an HTTP function, and what records them if they let requests in.
 pub struct HttpFunction {
     routes: Router,
-    recorder: Option<UsageRecorder>,
+    recorders: Option<Recorders>,
 }
 
 impl HttpFunction {
     pub fn recorded_by(recorder: UsageRecorder, routes: Router) -> Self {
+        let recorders = Recorders {
+            usage: recorder,
+            failed_sign_ins: None,
+        };
         Self {
             routes,
-            recorder: Some(recorder),
+            recorders: Some(recorders),
         }
+    }
+
+    /// The same function, which signs people in.
+    #[must_use]
+    pub fn telling_of(mut self, failed_sign_ins: FailedSignIns) -> Self {
+        if let Some(recorders) = &mut self.recorders {
+            recorders.failed_sign_ins = Some(failed_sign_ins);
+        }
+        self
     }
 }
 
@@ -45,7 +60,7 @@ impl From<Router> for HttpFunction {
     fn from(routes: Router) -> Self {
         Self {
             routes,
-            recorder: None,
+            recorders: None,
         }
     }
 }
@@ -63,13 +78,13 @@ where
 {
     run(function, async |env| {
         let built = build(env).await.map_err(|error| chain(&error))?;
-        let HttpFunction { routes, recorder } = built.into();
+        let HttpFunction { routes, recorders } = built.into();
         // What `lambda_http::run` does, with layers of ours; its `runtime` wants answers that
         // threads may share, which axum's are not.
         let service = Adapter::from(routes.layer(from_fn(adapt)));
         let runtime = Runtime::new(service).layer(TracingLayer::new());
-        let ended = match recorder {
-            Some(recorder) => recorded::run(runtime, recorder).await,
+        let ended = match recorders {
+            Some(recorders) => recorded::run(runtime, recorders).await,
             None => runtime.run().await,
         };
         ended.map_err(|error| error.to_string())
