@@ -7,7 +7,9 @@
     reason = "in a test, what is not as expected is to stop it"
 )]
 
+mod admin;
 mod architecture;
+mod audit;
 mod auth;
 mod configuration;
 mod conventions;
@@ -23,7 +25,9 @@ mod local;
 mod openapi;
 mod outage;
 mod readme;
+mod recording;
 mod support;
 mod system;
+mod usage_rollup;
 mod users;
 mod well_known;

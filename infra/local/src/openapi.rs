@@ -34,6 +34,7 @@ pub fn document() -> Result<Value, OpenApiError> {
     let mut document = base();
     document.merge(turnpike_auth::openapi());
     document.merge(turnpike_users::openapi());
+    document.merge(turnpike_admin::openapi());
     document.merge(turnpike_system::openapi());
     let mut document = serde_json::to_value(document)?;
     describe_tags(&mut document);
@@ -107,6 +108,7 @@ fn describe_tags(document: &mut Value) {
         json!({"name": "Accounts", "description": "Registration, sign-in, sessions and passwords."}),
         json!({"name": "API keys", "description": "Keys for programs, and whether one is good."}),
         json!({"name": "Limits", "description": "What may be done how often, and what is left."}),
+        json!({"name": "Administration", "description": "What admins change of others, and what support may see."}),
         json!({"name": "Discovery", "description": "What other programs look for (RFC 8615)."}),
     ];
     tags.extend(described);

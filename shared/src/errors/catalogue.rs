@@ -118,6 +118,9 @@ catalogue! {
     IdempotencyAnswerGone "idempotency-answer-gone" 409 "The answer cannot be shown again"
         why "The request with this Idempotency-Key was done. Its answer held a secret, and that is void by now: the API key has been revoked or has expired, or the session has ended or was refreshed. So the answer is not shown again."
         then "Do not repeat the request. Sign in for new tokens, or make another key; a new request needs a new Idempotency-Key.";
+    LastAdmin "last-admin" 409 "One active admin has to stay"
+        why "The change would leave nobody who can administer the stage: the user is the last active admin, or became so while another was demoted or deactivated."
+        then "Make somebody else an admin first.";
     PayloadTooLarge "payload-too-large" 413 "The body is too large"
         why "The request's body is larger than the route takes: 64 KiB."
         then "Send less in one request.";

@@ -63,9 +63,54 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{Open, Scoped, Session, Uncounted};
     use Scope::{
-        KeysRead, KeysVerify, KeysWrite, LimitsCheck, ProfileRead, ProfileWrite, UsageRead,
+        AdminRead, AdminWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck, ProfileRead,
+        ProfileWrite, UsageRead,
     };
     &[
+        route("GET", "/api/v1/admin/policy", "admin", Scoped(AdminRead)),
+        route("GET", "/api/v1/admin/users", "admin", Scoped(AdminRead)),
+        route(
+            "GET",
+            "/api/v1/admin/users/{id}",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route(
+            "PATCH",
+            "/api/v1/admin/users/{id}",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "DELETE",
+            "/api/v1/admin/users/{id}/quota",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/admin/users/{id}/quota",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route(
+            "PUT",
+            "/api/v1/admin/users/{id}/quota",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/admin/users/{id}/quota/reset",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/admin/users/{id}/sessions/revoke",
+            "admin",
+            Scoped(AdminWrite),
+        ),
         route("POST", "/api/v1/auth/login", "auth", Open),
         route("POST", "/api/v1/auth/logout", "default", Session),
         route("POST", "/api/v1/auth/logout-all", "default", Session),

@@ -117,6 +117,9 @@ impl AccountStore {
             if let Some(session) = &account.session {
                 writes.push(create(&self.credentials, SessionItem::from(session))?);
             }
+            if user.is_active_admin() {
+                writes.push(self.users.admin_joins(user.id));
+            }
             if account.verification == Verification::ByMail
                 && let Budget::Open(budget) = self.mail_budget(&email, now).await?
             {
@@ -139,12 +142,7 @@ impl AccountStore {
 
     /// Whose address this is.
     pub async fn owner_of(&self, email: &EmailKey) -> Result<Option<UserId>, StoreError> {
-        let pk = identity::email_pk(email);
-        let guard: Option<EmailGuardItem> = self
-            .users
-            .get(&self.users.identity, pk, identity::GUARD_SK)
-            .await?;
-        Ok(guard.map(|guard| guard.user_id))
+        self.users.owner_of(email).await
     }
 
     /// A user and the password, read at once.

@@ -6,6 +6,7 @@
 mod admission;
 mod body;
 mod cors;
+pub mod fields;
 mod idempotency;
 mod limit_object;
 mod list;

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::OwnEngine;
 
@@ -25,17 +26,31 @@ pub(crate) enum Fault {
     Failure,
     /// It is not handed on while it has this text in it and this is the fault.
     Hold(String),
+    /// It is done if it has this text in it, and nobody is told.
+    LoseAnswer(String),
     /// This many calls are handed on, the answer to the last of them is lost, and all later ones
     /// fail: who calls is cut off, or has died as far as the database can tell.
     CutOff(usize),
     /// This many calls of an operation meet another transaction on their items.
     Conflicts(&'static str, usize),
+    /// This many calls are answered; of the next, this becomes, and it and all after it are never
+    /// answered: whoever asks is as good as dead.
+    DeadAfter(usize, LastCall),
+}
+
+/// What becomes of the call over which somebody dies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LastCall {
+    NeverSent,
+    CarriedOut,
 }
 
 /// Hands calls on to an engine, as far as the fault lets them.
 pub(crate) struct FaultProxy {
     pub(crate) endpoint: String,
     fault: Arc<Mutex<Fault>>,
+    death: Arc<Notify>,
+    held: Arc<Notify>,
 }
 
 #[derive(Clone)]
@@ -43,21 +58,42 @@ struct Forward {
     to: String,
     client: reqwest::Client,
     fault: Arc<Mutex<Fault>>,
+    death: Arc<Notify>,
+    held: Arc<Notify>,
 }
 
 impl FaultProxy {
     pub(crate) async fn start(engine: &OwnEngine) -> Self {
         let fault = Arc::new(Mutex::new(Fault::None));
+        let death = Arc::new(Notify::new());
+        let held = Arc::new(Notify::new());
         let forward = Forward {
             to: engine.endpoint(),
             client: reqwest::Client::new(),
             fault: Arc::clone(&fault),
+            death: Arc::clone(&death),
+            held: Arc::clone(&held),
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(hand_on).with_state(forward);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { endpoint, fault }
+        Self {
+            endpoint,
+            fault,
+            death,
+            held,
+        }
+    }
+
+    /// Returns when a call has come that is held.
+    pub(crate) async fn held(&self) {
+        self.held.notified().await;
+    }
+
+    /// Returns when the call has come that is never answered.
+    pub(crate) async fn death(&self) {
+        self.death.notified().await;
     }
 
     /// What happens from now on.
@@ -79,7 +115,10 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
     let fault = forward.fault.lock().unwrap().clone();
     let mut is_answer_lost = false;
     match fault {
-        Fault::None => {}
+        Fault::None | Fault::DeadAfter(..) => {}
+        Fault::LoseAnswer(text) => {
+            is_answer_lost = String::from_utf8_lossy(&body).contains(&text);
+        }
         Fault::CutOff(0) => return refusal(500, "InternalServerError", ""),
         Fault::CutOff(left) => {
             *forward.fault.lock().unwrap() = Fault::CutOff(left - 1);
@@ -93,6 +132,9 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
         Fault::Hold(text) => {
             let is_about_it = String::from_utf8_lossy(&body).contains(&text);
             let hold = Fault::Hold(text);
+            if is_about_it {
+                forward.held.notify_one();
+            }
             while is_about_it && *forward.fault.lock().unwrap() == hold {
                 tokio::task::yield_now().await;
             }
@@ -113,10 +155,26 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
             }
         }
     }
+    let last_call = match &mut *forward.fault.lock().unwrap() {
+        Fault::DeadAfter(0, last_call) => Some(std::mem::replace(last_call, LastCall::NeverSent)),
+        Fault::DeadAfter(left, _) => {
+            *left -= 1;
+            None
+        }
+        _ => None,
+    };
+    if last_call == Some(LastCall::NeverSent) {
+        forward.death.notify_one();
+        std::future::pending::<()>().await;
+    }
     headers.remove("host");
     let request = forward.client.post(&forward.to).headers(headers).body(body);
     let response = request.send().await.unwrap();
     let (status, mut headers) = (response.status(), response.headers().clone());
+    if last_call.is_some() {
+        forward.death.notify_one();
+        std::future::pending::<()>().await;
+    }
     headers.remove("transfer-encoding");
     if is_answer_lost {
         return refusal(500, "InternalServerError", "");

@@ -5,14 +5,16 @@ mod answer;
 mod engine;
 mod faults;
 mod keys;
+mod program;
 mod redis;
 mod stack;
 
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
-pub(crate) use engine::{CountingProxy, OwnEngine};
-pub(crate) use faults::{Fault, FaultProxy};
+pub(crate) use engine::{CountingProxy, OwnEngine, dynamodb_at};
+pub(crate) use faults::{Fault, FaultProxy, LastCall};
 pub(crate) use keys::{KEYS, Key};
+pub(crate) use program::command;
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
 pub(crate) use stack::{PATIENT, TestStack, client_at, signing_keys};
 
