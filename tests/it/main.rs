@@ -7,6 +7,7 @@
     reason = "in a test, what is not as expected is to stop it"
 )]
 
+mod analytics;
 mod architecture;
 mod auth;
 mod configuration;

@@ -22,7 +22,9 @@ fn the_template_sends_every_described_route_to_the_function_that_has_it() {
     let template = Template::embedded().unwrap();
     let functions = [
         ("AuthFunction", turnpike_auth::openapi()),
+        ("HistoryFunction", turnpike_history::openapi()),
         ("SystemFunction", turnpike_system::openapi()),
+        ("UsersFunction", turnpike_users::openapi()),
     ];
 
     for (function, described) in functions {

@@ -77,6 +77,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function history cannot start")]
+    History(#[from] turnpike_history::StartError),
     #[error("the function users cannot start")]
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
@@ -384,10 +386,15 @@ async fn functions(
     };
     let system = turnpike_system::App::new(env, parts)?;
     let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
+    let history = turnpike_history::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HashMap::from([
         ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
+        (
+            "HistoryFunction".to_owned(),
+            turnpike_history::router(history),
+        ),
         ("SystemFunction".to_owned(), turnpike_system::router(system)),
         ("UsersFunction".to_owned(), turnpike_users::router(users)),
     ]))

@@ -17,7 +17,9 @@ use super::tables::{PK, SK, TTL};
 use super::{DynamoDb, Item, StoreError, from_item, number, text, to_attribute, to_item};
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, UserId};
-use crate::usage::{Batch, Bucket, Granularity, Slice, Sum, UsageRecord};
+use crate::usage::{
+    Batch, Bucket, Granularity, GroupBy, Range, Slice, StageReport, Sum, UsageRecord, UserReport,
+};
 
 /// Some 40 KB: far from what an item may hold, and read in one go.
 const RECORDS_IN_A_BATCH: usize = 1_000;
@@ -217,12 +219,37 @@ impl UsageStore {
         }
     }
 
-    /// Shows every hour or day from `first` to `last` in which there was something, in their order.
-    pub async fn read<S: Sum>(
+    /// What a user asked for.
+    pub async fn of_user(
+        &self,
+        user: UserId,
+        range: Range,
+        now: Timestamp,
+    ) -> Result<UserReport, StoreError> {
+        let mut report = UserReport::empty(range);
+        let add = |bucket, usage| report.add(bucket, &usage);
+        self.read_range(Whose::User(user), range, now, add).await?;
+        Ok(report)
+    }
+
+    /// What everybody asked for.
+    pub async fn of_stage(
+        &self,
+        range: Range,
+        group_by: GroupBy,
+        now: Timestamp,
+    ) -> Result<StageReport, StoreError> {
+        let mut report = StageReport::empty(range, group_by);
+        let add = |bucket, usage| report.add(bucket, &usage);
+        self.read_range(Whose::Everybodys, range, now, add).await?;
+        Ok(report)
+    }
+
+    /// Shows every hour or day of the range in which there was something.
+    async fn read_range<S: Sum>(
         &self,
         whose: Whose,
-        first: Bucket,
-        last: Bucket,
+        range: Range,
         now: Timestamp,
         mut each: impl FnMut(Bucket, S),
     ) -> Result<(), StoreError> {
@@ -231,6 +258,7 @@ impl UsageStore {
                 each(bucket, sum);
             }
         };
+        let (first, last) = (range.first(), range.last());
         self.read_buckets(whose, first, last, Reading::Eventual, of_those_kept)
             .await
     }
