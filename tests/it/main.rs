@@ -9,11 +9,13 @@
 
 mod analytics;
 mod architecture;
+mod audit;
 mod auth;
 mod configuration;
 mod conventions;
 mod denials;
 mod deployed;
+mod idempotency;
 mod keys;
 mod lambda;
 mod limits;
@@ -23,6 +25,7 @@ mod local;
 mod openapi;
 mod outage;
 mod readme;
+mod recording;
 mod support;
 mod system;
 mod usage_rollup;

@@ -79,6 +79,10 @@ pub enum StartError {
     Auth(#[from] turnpike_auth::StartError),
     #[error("the function history cannot start")]
     History(#[from] turnpike_history::StartError),
+    #[error("the function audit-writer cannot start")]
+    AuditWriter(#[from] turnpike_audit_writer::StartError),
+    #[error("the function quota-reset cannot start")]
+    QuotaReset(#[from] turnpike_quota_reset::StartError),
     #[error("the function users cannot start")]
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
@@ -111,12 +115,12 @@ pub struct Stack {
     embedded: Option<Embedded>,
     /// Held as long as the stack runs.
     _lock: Option<File>,
-    mailer: Option<Mailbox>,
-    followers: Vec<Arc<Follower>>,
-    /// What runs beside the requests: the mailer, the recorder, the followers, the schedules.
-    background: Vec<JoinHandle<()>>,
     /// Takes the records of all functions.
     pub recorder: UsageRecorder,
+    mailer: Option<Mailbox>,
+    followers: Vec<Arc<Follower>>,
+    /// What runs beside the requests: the recorder, the mailer, the followers, the schedules.
+    background: Vec<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -187,8 +191,10 @@ impl Stack {
             policy,
             recorder: recorder.clone(),
         };
-        let events = |engine| Events::of(&template, engine, &env, &admission);
-        let events = embedded.as_ref().map(events).transpose()?;
+        let events = match &embedded {
+            Some(embedded) => Some(Events::of(&template, embedded, &env, &admission).await?),
+            None => None,
+        };
         let local = (mailbox.as_ref().zip(events.as_ref()))
             .filter(|_| addr.ip().is_loopback())
             .map(|(mailbox, events)| {
@@ -220,17 +226,17 @@ impl Stack {
             database: embedded.as_ref().map(|embedded| embedded.database.clone()),
             embedded,
             _lock: lock,
+            recorder,
             mailer: mailbox,
             followers: followers.unwrap_or_default(),
             background,
-            recorder,
             stop,
             server: tokio::spawn(serving.into_future()),
         })
     }
 
-    /// Writes the records of usage that wait, and lets everything that follows a stream catch up,
-    /// and what follows from that, until nothing is left; an event that fails ends it.
+    /// Writes the records that wait, and lets everything that follows a stream catch up, and what
+    /// follows from that, until nothing is left; an event that fails ends it.
     pub async fn settle(&self) -> Result<(), SettleError> {
         self.recorder.flush().await;
         loop {
@@ -320,13 +326,13 @@ struct Events {
 impl Events {
     /// As the template says. Only on the embedded engine: on a stage's own tables the stage's
     /// functions are at work.
-    fn of(
+    async fn of(
         template: &Template,
         embedded: &Embedded,
         env: &Environment,
         parts: &AdmissionParts,
     ) -> Result<Self, StartError> {
-        let functions = Arc::new(event_functions(template, env, parts)?);
+        let functions = Arc::new(event_functions(template, env, parts).await?);
         let streams = template.streams.iter().map(|stream| &stream.function);
         let scheduled = template.schedules.iter().map(|schedule| &schedule.function);
         if let Some(missing) = streams.chain(scheduled).find(|name| !functions.has(name)) {
@@ -362,14 +368,19 @@ impl Events {
 }
 
 /// Every event function of the template, by the name that it is invoked with.
-fn event_functions(
+async fn event_functions(
     template: &Template,
     env: &Environment,
     parts: &AdmissionParts,
 ) -> Result<EventFunctions, StartError> {
     let mut functions = EventFunctions::new(parts.clock.clone(), template.timeouts.clone());
+    let (dynamodb, clock) = (&parts.dynamodb, parts.clock.clone());
+    let audit_writer = turnpike_audit_writer::App::new(env, dynamodb, clock).await?;
+    functions.add("audit-writer", audit_writer);
     let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
     functions.add("usage-rollup", rollup);
+    let reset = turnpike_quota_reset::App::new(env, parts.clone()).await?;
+    functions.add("quota-reset", reset);
     Ok(functions)
 }
 
@@ -424,6 +435,9 @@ fn on_own_engine(
     }
     if env.lookup("TURNPIKE_CURSOR_SECRET_ARN").is_none() {
         env = env.or("TURNPIKE_CURSOR_SECRET", keys.cursor_secret);
+    }
+    if env.lookup("TURNPIKE_AUDIT_SECRET_ARN").is_none() {
+        env = env.or("TURNPIKE_AUDIT_SECRET", keys.audit_secret);
     }
     for (variable, table) in &template.table_variables {
         env = env.with(variable, table);

@@ -8,6 +8,7 @@
 
 mod directory;
 mod ladder;
+mod months;
 mod refusals;
 mod request;
 mod setup;
@@ -36,6 +37,7 @@ use crate::stores::{
 use crate::usage::UsageCaller;
 
 pub use directory::KeyHolder;
+pub use months::Unspent;
 pub use request::{LetIn, RequestNotes, notes};
 pub use setup::{AdmissionParts, SetupError};
 

@@ -6,13 +6,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Action, Actor, AuditEntry};
 use crate::clock::Timestamp;
 
 const MINUTE_MILLIS: i64 = 60_000;
-/// The entries that wait while they cannot be written. An hour of them says enough; the oldest go.
-const MAX_WAITING: usize = 60;
+/// How long an entry waits while it cannot be written. Within this time a write that may have
+/// happened can be made again without harm; afterwards the store has forgotten it.
+const MAX_WAIT: Duration = Duration::from_mins(9);
 
 /// How a sign-in failed. Who is unknown, who is inactive and whose password is wrong are not told
 /// apart here either.
@@ -86,11 +88,14 @@ impl Counted {
     fn close(&mut self, now: Timestamp, closing: Closing) {
         let is_over = |minute: &mut Minute| closing == Closing::All || minute.number != number(now);
         if let Some(minute) = self.minute.take_if(is_over) {
-            if self.waiting.len() == MAX_WAITING {
-                self.waiting.pop_front();
-                tracing::warn!("a minute of failed sign-ins was not written to the audit log");
-            }
             self.waiting.push_back(minute.entry(now));
+        }
+        while let Some(entry) = self
+            .waiting
+            .pop_front_if(|entry| now.since(entry.at) > MAX_WAIT)
+        {
+            let minute = entry.details.get("minute").map(ToString::to_string);
+            tracing::warn!(minute, "failed sign-ins were not written to the audit log");
         }
     }
 }
@@ -170,14 +175,27 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_for_long_is_bounded_and_the_oldest_goes() {
+    fn what_could_not_be_written_for_nine_minutes_is_given_up() {
         let failures = SignInFailures::default();
-        for minute in 0..62 {
-            failures.count(SignInFailure::Refused, later(60 * minute));
-        }
+        failures.count(SignInFailure::Refused, T);
+        failures.due(later(60));
+        failures.count(SignInFailure::Refused, later(120));
 
-        let oldest = failures.due(later(60 * 62)).unwrap();
+        let in_time = failures.due(later(60 + 540)).unwrap();
+        let too_late = failures.due(later(60 + 541)).unwrap();
 
-        assert_eq!(oldest.details["minute"], "2026-11-20T20:45:00Z");
+        assert_eq!(in_time.details["minute"], "2026-11-20T20:43:00Z");
+        assert_eq!(too_late.details["minute"], "2026-11-20T20:45:00Z");
+    }
+
+    #[test]
+    fn a_process_that_was_frozen_for_hours_still_tells_of_its_last_minute() {
+        let failures = SignInFailures::default();
+        failures.count(SignInFailure::Refused, T);
+
+        let entry = failures.due(later(5 * 60 * 60)).unwrap();
+
+        assert_eq!(entry.at, later(5 * 60 * 60));
+        assert_eq!(entry.details["minute"], "2026-11-20T20:43:00Z");
     }
 }

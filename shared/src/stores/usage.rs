@@ -228,7 +228,8 @@ impl UsageStore {
     ) -> Result<UserReport, StoreError> {
         let mut report = UserReport::empty(range);
         let add = |bucket, usage| report.add(bucket, &usage);
-        self.read_range(Whose::User(user), range, now, add).await?;
+        let (first, last) = (range.first(), range.last());
+        self.read(Whose::User(user), first, last, now, add).await?;
         Ok(report)
     }
 
@@ -241,15 +242,17 @@ impl UsageStore {
     ) -> Result<StageReport, StoreError> {
         let mut report = StageReport::empty(range, group_by);
         let add = |bucket, usage| report.add(bucket, &usage);
-        self.read_range(Whose::Everybodys, range, now, add).await?;
+        let (first, last) = (range.first(), range.last());
+        self.read(Whose::Everybodys, first, last, now, add).await?;
         Ok(report)
     }
 
-    /// Shows every hour or day of the range in which there was something.
-    async fn read_range<S: Sum>(
+    /// Shows every hour or day from `first` to `last` in which there was something.
+    pub async fn read<S: Sum>(
         &self,
         whose: Whose,
-        range: Range,
+        first: Bucket,
+        last: Bucket,
         now: Timestamp,
         mut each: impl FnMut(Bucket, S),
     ) -> Result<(), StoreError> {
@@ -258,7 +261,6 @@ impl UsageStore {
                 each(bucket, sum);
             }
         };
-        let (first, last) = (range.first(), range.last());
         self.read_buckets(whose, first, last, Reading::Eventual, of_those_kept)
             .await
     }

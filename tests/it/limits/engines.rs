@@ -95,7 +95,12 @@ pub(crate) fn fresh_subject() -> Subject {
 /// An engine with the tables that standings and windows are in.
 pub(crate) async fn start_tables() -> OwnEngine {
     let engine = OwnEngine::start().await;
-    for table in ["CredentialsTable", "IdentityTable", ADMISSION_TABLE] {
+    for table in [
+        "AuditTable",
+        "CredentialsTable",
+        "IdentityTable",
+        ADMISSION_TABLE,
+    ] {
         engine.create_table(table).await;
     }
     engine

@@ -2,6 +2,7 @@
 
 mod dynamodb;
 mod expression;
+mod months;
 mod pending;
 mod valkey;
 mod windows;
@@ -9,6 +10,7 @@ mod windows;
 use super::StoreError;
 
 pub use dynamodb::{DynamoDbEngine, Lease};
+pub(super) use months::month_of;
 pub use valkey::{ValkeyEngine, ValkeyError};
 
 /// Why an engine gave no verdict.

@@ -19,7 +19,7 @@ use super::dynamodb::{DynamoDbEngine, Lease};
 use super::pending::PendingRemovals;
 use crate::clock::{Clock, Timestamp};
 use crate::limits::policy::Mode;
-use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window};
+use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window, WindowId};
 use crate::stores::Standing;
 use crate::stores::valkey::{Live, ValkeyLink};
 
@@ -31,6 +31,8 @@ const MAX_TRIES: usize = 6;
 const MAX_LEASING: u64 = 10_000;
 
 static ADMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("admit.lua")));
+static BEGIN_MONTH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("begin_month.lua")));
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget.lua")));
 static REFUND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("refund.lua")));
 
@@ -220,6 +222,22 @@ impl ValkeyEngine {
             call.args.extend(args.map(String::into_bytes));
         }
         self.run(&live, &REFUND, &call).await.map(|_| ())
+    }
+
+    /// Begins a subject's month, unless a request has done so, and answers with what is known to be
+    /// leased and not spent of those before.
+    pub async fn begin_month(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Vec<(i64, u64)>, ValkeyError> {
+        let live = self.live().await?;
+        let call = Call {
+            keys: vec![key_of_window(&subject.to_string(), &WindowId::MONTH)],
+            args: vec![Numbers::of([Window::Month.bucket_at(now), Window::Month.kept()]).0],
+        };
+        let value = self.run(&live, &BEGIN_MONTH, &call).await?;
+        rests_of(&value).ok_or_else(|| ValkeyError::Away(unreadable()))
     }
 
     /// Takes the copy of a subject's standing away, and voids what others are about to install.
@@ -461,6 +479,19 @@ fn reading_of(check: &Check, numbers: &[i64], is_counted: bool, now: Timestamp) 
     }
 }
 
+/// Pairs of a month and what is left of it.
+fn rests_of(value: &Value) -> Option<Vec<(i64, u64)>> {
+    let Value::BulkString(bytes) = value else {
+        return None;
+    };
+    let numbers = Numbers::read(bytes)?;
+    let (pairs, []) = numbers.as_chunks::<2>() else {
+        return None;
+    };
+    let rest = |[month, left]: &[i64; 2]| Some((*month, u64::try_from(*left).ok()?));
+    pairs.iter().map(rest).collect()
+}
+
 fn text_of(value: &Value) -> Option<String> {
     redis::from_redis_value_ref(value).ok()
 }
@@ -483,5 +514,9 @@ fn standing_key(subject: &str) -> String {
 }
 
 fn window_key(subject: &str, check: &Check) -> String {
-    format!("tp:{{{subject}}}:{}", check.id.as_str())
+    key_of_window(subject, &check.id)
+}
+
+fn key_of_window(subject: &str, id: &WindowId) -> String {
+    format!("tp:{{{subject}}}:{}", id.as_str())
 }
