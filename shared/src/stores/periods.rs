@@ -37,6 +37,10 @@ const POSITION_LIFETIME: Duration = Duration::from_hours(24);
 /// A notice that nobody has carried for so long is old news.
 const NOTICE_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
+/// The keys of the index.
+const SHARD: &str = "shard";
+const ID: &str = "id";
+
 const BATCH_GET: &str = "BatchGetItem";
 
 /// A user, as far as periods are concerned.
@@ -111,22 +115,25 @@ impl PeriodStore {
         shard: u8,
         after: Option<UserId>,
     ) -> Result<UsersPage, StoreError> {
-        let is_behind = after.map(|_| " AND id > :after").unwrap_or_default();
+        let is_behind = after.map(|_| " AND #id > :after").unwrap_or_default();
         let mut query = self
             .users
             .client
             .query()
             .table_name(&self.users.identity)
             .index_name(USERS_BY_SHARD)
-            .key_condition_expression(format!("shard = :shard{is_behind}"))
+            .key_condition_expression(format!("#shard = :shard{is_behind}"))
+            .expression_attribute_names("#shard", SHARD)
             .expression_attribute_values(":shard", text(identity::user_shard(shard)))
             .limit(PAGE);
         if let Some(after) = after {
-            query = query.expression_attribute_values(":after", text(after));
+            query = query
+                .expression_attribute_names("#id", ID)
+                .expression_attribute_values(":after", text(after));
         }
         let answer = query.send().await;
         let answer = answer.map_err(|error| StoreError::from_sdk("Query", error))?;
-        let id_of = |item: &Item| item.get("id")?.as_s().ok()?.parse::<UserId>().ok();
+        let id_of = |item: &Item| item.get(ID)?.as_s().ok()?.parse::<UserId>().ok();
         let ids: Vec<UserId> = answer.items().iter().filter_map(id_of).collect();
         let has_more = answer.last_evaluated_key().is_some();
         Ok(UsersPage {

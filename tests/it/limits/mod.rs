@@ -5,7 +5,7 @@ mod cluster;
 mod concurrency;
 mod contract;
 mod dynamodb;
-mod engines;
+pub(crate) mod engines;
 mod history;
 mod model;
 mod month;

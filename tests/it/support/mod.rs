@@ -11,7 +11,7 @@ mod stack;
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
 pub(crate) use engine::{CountingProxy, OwnEngine};
-pub(crate) use faults::{Fault, FaultProxy};
+pub(crate) use faults::{Fault, FaultProxy, Lost};
 pub(crate) use keys::{KEYS, Key};
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
 pub(crate) use stack::{PATIENT, TestStack, signing_keys};
