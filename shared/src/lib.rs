@@ -11,6 +11,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod errors;
+pub mod idempotency;
 pub mod ids;
 pub mod limits;
 pub mod mail;
@@ -20,6 +21,7 @@ pub mod stores;
 pub mod telemetry;
 pub mod token_verifier;
 pub mod usage;
+pub mod usage_recorder;
 pub mod web;
 
 /// The release that this code belongs to, as `/`, `/health` and the OpenAPI document show it.

@@ -24,6 +24,31 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/.well-known/jwks.json", Open),
     ("GET", "/.well-known/openid-configuration", Open),
     ("GET", "/.well-known/security.txt", Open),
+    ("GET", "/api/v1/admin/policy", Scope("admin:read")),
+    ("GET", "/api/v1/admin/users", Scope("admin:read")),
+    ("GET", "/api/v1/admin/users/{id}", Scope("admin:read")),
+    ("PATCH", "/api/v1/admin/users/{id}", Scope("admin:write")),
+    (
+        "DELETE",
+        "/api/v1/admin/users/{id}/quota",
+        Scope("admin:write"),
+    ),
+    ("GET", "/api/v1/admin/users/{id}/quota", Scope("admin:read")),
+    (
+        "PUT",
+        "/api/v1/admin/users/{id}/quota",
+        Scope("admin:write"),
+    ),
+    (
+        "POST",
+        "/api/v1/admin/users/{id}/quota/reset",
+        Scope("admin:write"),
+    ),
+    (
+        "POST",
+        "/api/v1/admin/users/{id}/sessions/revoke",
+        Scope("admin:write"),
+    ),
     ("POST", "/api/v1/auth/login", Open),
     ("POST", "/api/v1/auth/logout", Session),
     ("POST", "/api/v1/auth/logout-all", Session),
@@ -65,8 +90,8 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/openapi.json", Open),
 ];
 
-/// The scopes of admins alone.
-const OF_ADMINS: [&str; 2] = ["keys:verify", "limits:check"];
+/// The scopes that no plain user has.
+const OF_ADMINS: [&str; 4] = ["admin:read", "admin:write", "keys:verify", "limits:check"];
 
 fn described_routes() -> BTreeSet<(String, String)> {
     let document = turnpike_local::openapi::document().unwrap();

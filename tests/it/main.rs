@@ -7,12 +7,15 @@
     reason = "in a test, what is not as expected is to stop it"
 )]
 
+mod admin;
 mod architecture;
+mod audit;
 mod auth;
 mod configuration;
 mod conventions;
 mod denials;
 mod deployed;
+mod idempotency;
 mod keys;
 mod lambda;
 mod limits;
@@ -23,7 +26,9 @@ mod openapi;
 mod outage;
 mod quota_reset;
 mod readme;
+mod recording;
 mod support;
 mod system;
+mod usage_rollup;
 mod users;
 mod well_known;

@@ -21,6 +21,7 @@ fn function_of(template: &Template, path: &str) -> String {
 fn the_template_sends_every_described_route_to_the_function_that_has_it() {
     let template = Template::embedded().unwrap();
     let functions = [
+        ("AdminFunction", turnpike_admin::openapi()),
         ("AuthFunction", turnpike_auth::openapi()),
         ("SystemFunction", turnpike_system::openapi()),
     ];

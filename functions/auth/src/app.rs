@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use turnpike_shared::admission::{Admission, AdmissionParts, Budgets, SetupError};
+use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::signing_keys::InvalidKeys;
 use turnpike_shared::auth::{
@@ -14,11 +14,14 @@ use turnpike_shared::config::{
     self, ConfigError, Cors, Environment, KeysConfig, StageConfig, Tables,
 };
 use turnpike_shared::errors::Problem;
-use turnpike_shared::stores::{AccountStore, DynamoDb, SecretError, StoreError, read_secret};
-use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
+use turnpike_shared::idempotency::Secret;
+use turnpike_shared::stores::{AccountStore, SecretError, StoreError, read_secret};
+use turnpike_shared::usage_recorder::UsageRecorder;
+use turnpike_shared::web::{Admits, Answers, CursorKey, FunctionContext, KeepsAnswers, Repetition};
 
 use crate::answers::TokensBody;
 use crate::key_ring::KeyRing;
+use crate::repeated_registration;
 
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +58,9 @@ struct Inner {
     profile: TokenProfile,
     refresh_key: RefreshKey,
     cursor_key: CursorKey,
+    answers: Answers,
     clock: Clock,
+    recorder: UsageRecorder,
     stage: StageConfig,
     security_contact: String,
     panic_path: Option<String>,
@@ -63,15 +68,8 @@ struct Inner {
 
 impl App {
     pub async fn from_environment(env: Environment) -> Result<Self, StartError> {
-        let dynamodb = DynamoDb::from_environment(&env)?;
-        let admission = AdmissionParts {
-            dynamodb,
-            clock: Clock::system(),
-            budgets: Budgets::default(),
-            policy: None,
-        };
         let parts = Parts {
-            admission,
+            admission: AdmissionParts::from_environment(&env)?,
             hasher: PasswordHasher::new(),
         };
         Box::pin(Self::new(env, parts)).await
@@ -85,7 +83,10 @@ impl App {
         let security_contact = config::security_contact(&env, &stage)?;
         let panic_path = config::panic_path(&env, stage.stage)?;
         let AdmissionParts {
-            dynamodb, clock, ..
+            dynamodb,
+            clock,
+            recorder,
+            ..
         } = parts.admission.clone();
         let accounts = AccountStore::new(&dynamodb, tables);
         let users = accounts.users().clone();
@@ -111,6 +112,7 @@ impl App {
         )?;
         Ok(Self(Arc::new(Inner {
             admission,
+            answers: Answers::new(&secret, accounts.users().clone()),
             accounts,
             hasher: parts.hasher,
             keys,
@@ -118,6 +120,7 @@ impl App {
             refresh_key: RefreshKey::new(&secret),
             cursor_key: CursorKey::new(&secret),
             clock,
+            recorder,
             stage,
             security_contact,
             panic_path,
@@ -168,8 +171,14 @@ impl App {
         self.0.stage.cors.clone()
     }
 
+    /// What records the requests that the function lets in.
+    pub fn recorder(&self) -> UsageRecorder {
+        self.0.recorder.clone()
+    }
+
     pub(crate) fn function_context(&self) -> FunctionContext {
         FunctionContext::new("auth", self.issuer(), self.0.clock.clone())
+            .recorded_by(self.recorder())
             .panicking_at(self.0.panic_path.clone())
     }
 
@@ -209,5 +218,25 @@ impl Admits for App {
             tracing::debug!(cause = %rejected, "an access token is not taken");
         }
         Ok(verified.ok())
+    }
+}
+
+impl KeepsAnswers for App {
+    fn answers(&self) -> &Answers {
+        &self.0.answers
+    }
+
+    async fn still_stands(
+        &self,
+        secret: &Secret,
+        repetition: &Repetition<'_>,
+    ) -> Result<bool, Problem> {
+        match secret {
+            Secret::Tokens { user, session } => {
+                repeated_registration::still_stands(self, *user, *session, repetition).await
+            }
+            // Keys are none of this function's.
+            Secret::ApiKey { .. } => Ok(false),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use turnpike_shared::auth::SessionEnd;
 use turnpike_shared::errors::Problem;
 use turnpike_shared::web::SignedInCaller;
 
@@ -19,7 +20,10 @@ pub(crate) async fn logout(
     State(app): State<App>,
     caller: SignedInCaller,
 ) -> Result<StatusCode, Problem> {
-    let ended = app.accounts().end_session(caller.user, caller.session);
+    let (user, session, now) = (caller.user, caller.session, app.clock().now());
+    let ended = app
+        .accounts()
+        .end_session(user, session, SessionEnd::SignedOut, now);
     app.admission().changing(caller.user, ended).await?;
     Ok(StatusCode::NO_CONTENT)
 }

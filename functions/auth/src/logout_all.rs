@@ -19,7 +19,8 @@ pub(crate) async fn logout_all(
     State(app): State<App>,
     caller: SignedInCaller,
 ) -> Result<StatusCode, Problem> {
-    let ended = app.accounts().end_all_sessions(caller.user);
+    let now = app.clock().now();
+    let ended = app.accounts().end_all_sessions(caller.user, now);
     app.admission().changing(caller.user, ended).await?;
     Ok(StatusCode::NO_CONTENT)
 }

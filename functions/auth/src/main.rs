@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use turnpike_auth::{App, router};
-use turnpike_shared::runtime;
+use turnpike_shared::runtime::{self, HttpFunction};
 
 fn main() -> ExitCode {
     runtime::serve("auth", async |env| {
-        App::from_environment(env).await.map(router)
+        let app = App::from_environment(env).await;
+        app.map(|app| HttpFunction::recorded_by(app.recorder(), router(app)))
     })
 }

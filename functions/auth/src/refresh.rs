@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use secrecy::SecretString;
 use serde::Deserialize;
-use turnpike_shared::auth::{RefreshDecision, RefreshToken, Session, User};
+use turnpike_shared::auth::{RefreshDecision, RefreshToken, Session, SessionEnd, User};
+use turnpike_shared::clock::Timestamp;
 use turnpike_shared::errors::{Problem, ProblemCode};
 use turnpike_shared::stores::Refreshed;
 use turnpike_shared::web::ApiJson;
@@ -43,7 +44,7 @@ pub(crate) async fn refresh(
         let now = app.clock().now();
         let answered = match session.judge(token.generation, now) {
             RefreshDecision::Expired => return Err(invalid()),
-            RefreshDecision::EndReused => return Err(end_reused(&app, &session).await?),
+            RefreshDecision::EndReused => return Err(end_reused(&app, &session, now).await?),
             RefreshDecision::Repeat => Some(session),
             RefreshDecision::Rotate => match app.accounts().refresh(&session, now).await? {
                 Refreshed::Yes(rotated) => Some(rotated),
@@ -78,8 +79,11 @@ async fn owner(app: &App, token: &RefreshToken) -> Result<(User, Session), Probl
     }
 }
 
-async fn end_reused(app: &App, session: &Session) -> Result<Problem, Problem> {
-    let ended = app.accounts().end_session(session.user, session.id);
+async fn end_reused(app: &App, session: &Session, now: Timestamp) -> Result<Problem, Problem> {
+    let how = SessionEnd::RefreshTokenReused;
+    let ended = app
+        .accounts()
+        .end_session(session.user, session.id, how, now);
     app.admission().changing(session.user, ended).await?;
     tracing::warn!(session = %session.id, user = %session.user, "a refresh token was used twice; its session ended");
     Ok(Problem::new(

@@ -16,7 +16,7 @@ use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, UserTables};
 use turnpike_shared::ids::USER_SHARDS;
 use turnpike_shared::runtime::{EventFunction, Invocation};
-use turnpike_shared::stores::{DynamoDb, PeriodStore, StoreError, UsageStore};
+use turnpike_shared::stores::{PeriodStore, StoreError, UsageStore};
 
 pub use report::{Report, ShardReport};
 
@@ -46,10 +46,8 @@ pub enum StartError {
 impl App {
     pub async fn from_environment(env: Environment) -> Result<Self, StartError> {
         let parts = AdmissionParts {
-            dynamodb: DynamoDb::from_environment(&env)?,
-            clock: Clock::system(),
             budgets: BUDGETS,
-            policy: None,
+            ..AdmissionParts::from_environment(&env)?
         };
         Self::new(&env, parts).await
     }

@@ -54,10 +54,7 @@ impl App {
         };
         let counted = self.admission.begin_month(user.id, now).await?;
         for period in due {
-            let counted = counted
-                .as_ref()
-                .map_or(0, |it| it.count_in(period.bucket()));
-            let charged = counted.saturating_sub(unspent.of(period));
+            let charged = counted.in_period(period).saturating_sub(unspent.of(period));
             done.add(self.close_period(user, period, charged, now).await?);
         }
         self.periods.closed_up_to(user.id, last).await?;

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use turnpike_shared::runtime;
+use turnpike_shared::runtime::{self, HttpFunction};
 use turnpike_users::{App, router};
 
 fn main() -> ExitCode {
     runtime::serve("users", async |env| {
-        App::from_environment(env).await.map(router)
+        let app = App::from_environment(env).await;
+        app.map(|app| HttpFunction::recorded_by(app.recorder(), router(app)))
     })
 }

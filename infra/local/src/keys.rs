@@ -13,15 +13,40 @@ use turnpike_shared::clock::Clock;
 use crate::StartError;
 
 /// What the functions that need keys are given.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(crate) struct StackKeys {
     algorithm: Algorithm,
     pub(crate) signing_keys: String,
     pub(crate) auth_secret: String,
-    /// A folder from before there was one gets another at every start, which costs its users
-    /// their place in a list.
-    #[serde(default = "new_secret")]
     pub(crate) cursor_secret: String,
+    pub(crate) audit_secret: String,
+}
+
+/// What the file of a folder holds, which may be older than some of the keys.
+#[derive(Deserialize)]
+struct KeptKeys {
+    algorithm: Algorithm,
+    signing_keys: String,
+    auth_secret: String,
+    cursor_secret: Option<String>,
+    audit_secret: Option<String>,
+}
+
+impl KeptKeys {
+    fn is_whole(&self) -> bool {
+        self.cursor_secret.is_some() && self.audit_secret.is_some()
+    }
+
+    /// The same keys, and new ones for those that are missing.
+    fn completed(self) -> StackKeys {
+        StackKeys {
+            algorithm: self.algorithm,
+            signing_keys: self.signing_keys,
+            auth_secret: self.auth_secret,
+            cursor_secret: self.cursor_secret.unwrap_or_else(new_secret),
+            audit_secret: self.audit_secret.unwrap_or_else(new_secret),
+        }
+    }
 }
 
 fn new_secret() -> String {
@@ -36,8 +61,16 @@ impl StackKeys {
         };
         let file = folder.join(format!("keys-{}.json", algorithm.name()));
         match std::fs::read_to_string(&file) {
-            Ok(text) => serde_json::from_str(&text)
-                .map_err(|error| StartError::Keys(format!("{}: {error}", file.display()))),
+            Ok(text) => {
+                let kept: KeptKeys = serde_json::from_str(&text)
+                    .map_err(|error| StartError::Keys(format!("{}: {error}", file.display())))?;
+                let is_whole = kept.is_whole();
+                let keys = kept.completed();
+                if !is_whole {
+                    keys.write(&file)?;
+                }
+                Ok(keys)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let keys = Self::generate(algorithm)?;
                 keys.write(&file)?;
@@ -54,6 +87,7 @@ impl StackKeys {
             signing_keys: signing_keys.expose_secret().to_owned(),
             auth_secret: new_secret(),
             cursor_secret: new_secret(),
+            audit_secret: new_secret(),
         })
     }
 

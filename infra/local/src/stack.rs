@@ -13,11 +13,12 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use turnpike_shared::admission::{AdmissionParts, Budgets};
+use turnpike_shared::admission::{AdmissionParts, Budgets, Refusals};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
 use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError, https_client};
+use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_system::DetailsAccess;
 
 use crate::admin::{self, FirstAdmin};
@@ -74,8 +75,12 @@ pub enum StartError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the function admin cannot start")]
+    AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function audit-writer cannot start")]
+    AuditWriter(#[from] turnpike_audit_writer::StartError),
     #[error("the function quota-reset cannot start")]
     QuotaReset(#[from] turnpike_quota_reset::StartError),
     #[error("the function users cannot start")]
@@ -110,9 +115,11 @@ pub struct Stack {
     embedded: Option<Embedded>,
     /// Held as long as the stack runs.
     _lock: Option<File>,
+    /// Takes the records of all functions.
+    pub recorder: UsageRecorder,
     mailer: Option<Mailbox>,
     followers: Vec<Arc<Follower>>,
-    /// What runs beside the requests: the mailer, the followers, the schedules.
+    /// What runs beside the requests: the recorder, the mailer, the followers, the schedules.
     background: Vec<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
@@ -176,14 +183,17 @@ impl Stack {
             )?),
             None => None,
         };
+        let recorder = UsageRecorder::from_environment(&env, &dynamodb, clock.clone())?;
         let admission = AdmissionParts {
             dynamodb,
             clock: clock.clone(),
             budgets,
             policy,
+            refusals: Refusals::default(),
+            recorder: recorder.clone(),
         };
         let events = match &embedded {
-            Some(engine) => Some(Events::of(&template, engine, &env, &admission).await?),
+            Some(embedded) => Some(Events::of(&template, embedded, &env, &admission).await?),
             None => None,
         };
         let local = (mailbox.as_ref().zip(events.as_ref()))
@@ -208,6 +218,7 @@ impl Stack {
         let followers = events.as_ref().map(|events| events.followers.clone());
         let mut background = events.map(Events::run).unwrap_or_default();
         background.extend(mailbox.clone().map(|mailbox| tokio::spawn(mailbox.run())));
+        background.push(tokio::spawn(recorder.clone().run()));
         Ok(Self {
             addr,
             base,
@@ -216,6 +227,7 @@ impl Stack {
             database: embedded.as_ref().map(|embedded| embedded.database.clone()),
             embedded,
             _lock: lock,
+            recorder,
             mailer: mailbox,
             followers: followers.unwrap_or_default(),
             background,
@@ -224,9 +236,10 @@ impl Stack {
         })
     }
 
-    /// Lets everything that follows a stream catch up, and what follows from that, until nothing
-    /// is left; an event that fails ends it.
+    /// Writes the records that wait, and lets everything that follows a stream catch up, and what
+    /// follows from that, until nothing is left; an event that fails ends it.
     pub async fn settle(&self) -> Result<(), SettleError> {
+        self.recorder.flush().await;
         loop {
             let mut was_idle = true;
             if let Some(mailer) = &self.mailer {
@@ -250,6 +263,12 @@ impl Stack {
         let patience = std::time::Duration::from_secs(5);
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::warn!("requests were still running when the stack stopped");
+        }
+        if tokio::time::timeout(patience, self.recorder.flush())
+            .await
+            .is_err()
+        {
+            tracing::warn!("usage records were still waiting when the stack stopped");
         }
         if let Some(embedded) = self.embedded {
             embedded.close();
@@ -356,6 +375,9 @@ async fn event_functions(
     parts: &AdmissionParts,
 ) -> Result<EventFunctions, StartError> {
     let mut functions = EventFunctions::new(parts.clock.clone(), template.timeouts.clone());
+    let (dynamodb, clock) = (&parts.dynamodb, parts.clock.clone());
+    let audit_writer = turnpike_audit_writer::App::new(env, dynamodb, clock).await?;
+    functions.add("audit-writer", audit_writer);
     let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
     functions.add("usage-rollup", rollup);
     let reset = turnpike_quota_reset::App::new(env, parts.clone()).await?;
@@ -375,10 +397,12 @@ async fn functions(
         clock: admission.clock.clone(),
     };
     let system = turnpike_system::App::new(env, parts)?;
+    let admin = turnpike_admin::App::new(env.clone(), admission.clone()).await?;
     let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HashMap::from([
+        ("AdminFunction".to_owned(), turnpike_admin::router(admin)),
         ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
         ("SystemFunction".to_owned(), turnpike_system::router(system)),
         ("UsersFunction".to_owned(), turnpike_users::router(users)),
@@ -409,6 +433,9 @@ fn on_own_engine(
     }
     if env.lookup("TURNPIKE_CURSOR_SECRET_ARN").is_none() {
         env = env.or("TURNPIKE_CURSOR_SECRET", keys.cursor_secret);
+    }
+    if env.lookup("TURNPIKE_AUDIT_SECRET_ARN").is_none() {
+        env = env.or("TURNPIKE_AUDIT_SECRET", keys.audit_secret);
     }
     for (variable, table) in &template.table_variables {
         env = env.with(variable, table);

@@ -21,23 +21,25 @@ use moka::sync::Cache;
 
 use self::directory::Directory;
 use self::ladder::{Ladder, Outcome};
-use self::refusals::Refusals;
 use crate::auth::{
     ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, Tier, User,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::config::UserTables;
 use crate::ids::{KeyId, SessionId, UserId};
 use crate::limits::plan::{self, TierLimit};
 use crate::limits::policy::{OnOutage, Policy};
 use crate::limits::{Ask, Check, LimitReport, Proof, Reading, Subject, Verdict};
 use crate::policy_source::PolicySource;
 use crate::stores::{
-    DynamoDb, DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink,
+    Drained, DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink,
 };
+use crate::usage::UsageCaller;
 
 pub use directory::KeyHolder;
 pub use months::Unspent;
-pub use request::{RequestNotes, notes};
+pub use refusals::Refusals;
+pub use request::{LetIn, RequestNotes, notes};
 pub use setup::{AdmissionParts, SetupError};
 
 /// How long a credential that a store has confirmed is taken while no store answers.
@@ -243,6 +245,13 @@ impl Counted<'_> {
         }
     }
 
+    /// Notes a request that was let in, for the record of it.
+    fn note(self, principal: &Principal, by: CountedBy) {
+        if let Self::InClass(_) = self {
+            note_let_in(Some(principal), 1, by);
+        }
+    }
+
     fn on_outage(self, policy: &Policy) -> OnOutage {
         match self {
             Self::InClass(class) => policy.class(class).on_outage,
@@ -256,30 +265,44 @@ type CredentialId = (UserId, Option<SessionId>, Option<KeyId>);
 
 /// What one question came to, whoever asked.
 enum Asked {
-    Admitted(LimitReport, Vec<Reading>),
+    Admitted(LimitReport, Vec<Reading>, CountedBy),
     Refused(LimitReport),
     Outdated,
     Invalid,
     Denied(Denied),
 }
 
+/// Who counted what was admitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum CountedBy {
+    /// A store, in what is charged.
+    Store,
+    /// Nobody, or this process alone while no store answers.
+    NoStore,
+}
+
 impl Admission {
-    pub fn new(
-        dynamodb: &DynamoDb,
-        admission_table: String,
-        users: UserStore,
+    fn new(
+        parts: AdmissionParts,
+        tables: UserTables,
         policy: PolicySource,
         valkey: Option<ValkeyLink>,
-        budgets: Budgets,
-        clock: Clock,
     ) -> Self {
-        let truth = DynamoDbEngine::new(dynamodb, admission_table, budgets.dynamodb);
+        let AdmissionParts {
+            dynamodb,
+            clock,
+            budgets,
+            refusals,
+            ..
+        } = parts;
+        let truth = DynamoDbEngine::new(&dynamodb, tables.admission.clone(), budgets.dynamodb);
+        let users = UserStore::new(&dynamodb.within(budgets.dynamodb), tables);
         let valkey = valkey.map(|link| ValkeyEngine::new(link, truth.clone(), clock.clone()));
         Self(Arc::new(Inner {
             policy,
             ladder: Ladder::new(valkey, truth),
             directory: Directory::new(users),
-            refusals: Refusals::default(),
+            refusals,
             confirmed: Cache::builder()
                 .max_capacity(MAX_CONFIRMED)
                 .time_to_live(CONFIRMED_FOR)
@@ -342,7 +365,10 @@ impl Admission {
         let subject = plan::subject_of_open_class(ip, class);
         let on_outage = policy.class(class).on_outage;
         match self.ask(&subject, None, None, &checks, on_outage).await {
-            Asked::Admitted(report, _) => Ok(report),
+            Asked::Admitted(report, _, by) => {
+                note_let_in(None, 1, by);
+                Ok(report)
+            }
             Asked::Refused(report) => Err(Denied::Limited(report)),
             Asked::Denied(denied) => Err(denied),
             Asked::Outdated | Asked::Invalid => Err(Denied::Unauthenticated),
@@ -365,7 +391,7 @@ impl Admission {
             let subject = &limits[0].0;
             let checks: Vec<Check> = limits.iter().map(|(_, check)| check.clone()).collect();
             let denied = match self.ask(subject, None, None, &checks, on_outage).await {
-                Asked::Admitted(report, readings) => {
+                Asked::Admitted(report, readings, _) => {
                     all.extend(report);
                     let counted = checks.into_iter().zip(readings);
                     held.0
@@ -451,7 +477,7 @@ impl Admission {
         }
         let asked = self.ask(subject, None, None, &checks, OnOutage::Closed);
         match asked.await {
-            Asked::Admitted(report, _) | Asked::Refused(report) => Ok(report),
+            Asked::Admitted(report, ..) | Asked::Refused(report) => Ok(report),
             Asked::Denied(denied) => Err(denied),
             Asked::Outdated | Asked::Invalid => Err(Denied::Unauthenticated),
         }
@@ -487,7 +513,9 @@ impl Admission {
                 None => {
                     let counted = Counted::InClass(class);
                     match self.ask_for_holder(&holder, counted, cost).await {
-                        Asked::Admitted(report, _) => {
+                        Asked::Admitted(report, _, by) => {
+                            let owner = Principal::from(holder.owner.as_ref());
+                            note_let_in(Some(&owner), cost, by);
                             self.0.directory.touch(&holder.key, self.now());
                             return Ok(verdict(KeyCode::Ok, report).await);
                         }
@@ -558,7 +586,6 @@ impl Admission {
             subject: Some(subject.clone()),
         };
         let changed = Box::pin(change).await;
-        self.0.refusals.forget(&subject);
         let mut told = Box::pin(valkey.forget(&subject)).await;
         if told.is_err() {
             told = Box::pin(valkey.forget(&subject)).await;
@@ -573,8 +600,29 @@ impl Admission {
                 tracing::error!(cause = %error, user = %user, "no word could be left of a change");
             }
         }
+        // Until the copy is gone, somebody may be refused by what it says.
+        self.0.refusals.forget(&subject);
         untold.subject = None;
         changed
+    }
+
+    /// As [`Self::changing`], for a change that clears a user's windows. It is told what of the
+    /// month Valkey had leased and not spent, which nobody can spend any more.
+    pub async fn resetting<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        user: UserId,
+        reset: impl FnOnce(Option<Drained>) -> F,
+    ) -> Result<T, E> {
+        let drained = async {
+            let valkey = self.0.ladder.valkey()?;
+            let drained = Box::pin(valkey.drain(&Subject::User(user))).await;
+            drained.unwrap_or_else(|error| {
+                tracing::debug!(cause = %error, "what is leased to Valkey stays charged");
+                None
+            })
+        };
+        self.changing(user, async { reset(drained.await).await })
+            .await
     }
 
     async fn admit_session(
@@ -602,7 +650,8 @@ impl Admission {
                 .ask(&subject, Some(proof), None, &checks, on_outage)
                 .await
             {
-                Asked::Admitted(report, _) => {
+                Asked::Admitted(report, _, by) => {
+                    counted.note(&principal, by);
                     let credential = Credential::Session(claims.sid);
                     return Ok((caller(&policy, principal, credential), report));
                 }
@@ -646,13 +695,14 @@ impl Admission {
                 return Err(self.count_bad_credential(ip).await);
             }
             match self.ask_for_holder(&holder, counted, 1).await {
-                Asked::Admitted(report, _) => {
+                Asked::Admitted(report, _, by) => {
+                    let principal = Principal::from(holder.owner.as_ref());
+                    counted.note(&principal, by);
                     if !holder.key.allows(ip) {
                         return Err(Denied::IpNotAllowed(report));
                     }
                     self.0.directory.touch(&holder.key, now);
                     let policy = self.policy().await;
-                    let principal = Principal::from(holder.owner.as_ref());
                     let credential = Credential::Key(Arc::clone(&holder.key));
                     return Ok((caller(&policy, principal, credential), report));
                 }
@@ -712,7 +762,7 @@ impl Admission {
         match self.ask(&subject, None, None, &checks, on_outage).await {
             Asked::Refused(report) => Denied::Limited(report),
             Asked::Denied(Denied::Throttled) => Denied::Throttled,
-            Asked::Admitted(report, _) => {
+            Asked::Admitted(report, ..) => {
                 notes::limits(report);
                 Denied::Unauthenticated
             }
@@ -729,9 +779,11 @@ impl Admission {
         if let Some(report) = self.0.refusals.of(&subject, &checks, now) {
             return Ok(Some(Denied::Limited(report.as_ref().clone())));
         }
+        let asked = self.0.refusals.since();
         match self.look_at(&subject, &checks).await {
             Ok(report) if report.is_refused() => {
-                self.0.refusals.remember(&subject, &checks, &report, now);
+                let refusals = &self.0.refusals;
+                refusals.remember(&subject, &checks, &report, asked, now);
                 Ok(Some(Denied::Limited(report)))
             }
             Ok(_) | Err(EngineError::Away(_)) => Ok(None),
@@ -764,32 +816,36 @@ impl Admission {
             checks,
             now,
         };
+        let asked = self.0.refusals.since();
         let outcome = Box::pin(self.0.ladder.decide(&ask, on_outage)).await;
         notes::degraded(self.0.ladder.degraded());
         let credential = match (subject, proof) {
             (Subject::User(user), Some(proof)) => Some(((*user, proof.session, key), proof.epoch)),
             _ => None,
         };
-        let verdict = match outcome {
+        let (verdict, by) = match outcome {
             Outcome::Decided(verdict) => {
                 self.remember(credential, &verdict, now);
-                verdict
+                (verdict, CountedBy::Store)
             }
             Outcome::Throttled => return Asked::Denied(Denied::Throttled),
             Outcome::Closed => return Asked::Denied(Denied::Unavailable),
             Outcome::Waived | Outcome::DecidedAlone(_) if !self.is_confirmed(credential, now) => {
                 return Asked::Denied(Denied::AuthUnavailable);
             }
-            Outcome::DecidedAlone(verdict) => verdict,
-            Outcome::Waived => return Asked::Admitted(LimitReport::default(), vec![]),
+            Outcome::DecidedAlone(verdict) => (verdict, CountedBy::NoStore),
+            Outcome::Waived => {
+                return Asked::Admitted(LimitReport::default(), vec![], CountedBy::NoStore);
+            }
         };
         match verdict {
             Verdict::Admitted(readings) => {
-                Asked::Admitted(LimitReport::new(checks, &readings, true), readings)
+                Asked::Admitted(LimitReport::new(checks, &readings, true), readings, by)
             }
             Verdict::Refused(readings) => {
                 let report = LimitReport::new(checks, &readings, false);
-                self.0.refusals.remember(subject, checks, &report, now);
+                let refusals = &self.0.refusals;
+                refusals.remember(subject, checks, &report, asked, now);
                 Asked::Refused(report)
             }
             Verdict::Outdated => Asked::Outdated,
@@ -882,6 +938,18 @@ impl KeyCode {
     const fn is_final(self) -> bool {
         matches!(self, Self::Revoked | Self::Expired)
     }
+}
+
+fn note_let_in(principal: Option<&Principal>, cost: u64, by: CountedBy) {
+    let charged = match by {
+        CountedBy::Store => u32::try_from(cost).unwrap_or(u32::MAX),
+        CountedBy::NoStore => 0,
+    };
+    let caller = principal.map(|principal| UsageCaller {
+        user: principal.id,
+        tier: principal.tier.clone(),
+    });
+    notes::let_in(LetIn { caller, charged });
 }
 
 fn caller(policy: &Policy, principal: Principal, credential: Credential) -> Caller {

@@ -6,8 +6,8 @@ use crate::auth::{Principal, User};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 use crate::limits::plan;
-use crate::limits::{Check, Counter, Period, Subject};
-use crate::stores::{EngineError, ValkeyError};
+use crate::limits::{Check, Period, Subject};
+use crate::stores::{CountedMonths, EngineError, ValkeyError};
 
 /// What of past months was leased to Valkey and never spent.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -49,12 +49,12 @@ impl Admission {
     }
 
     /// Begins a user's month, unless a request has done so, and answers with what was counted in it
-    /// and in those before; `None` where no month was ever counted in.
+    /// and in those before.
     pub async fn begin_month(
         &self,
         user: UserId,
         now: Timestamp,
-    ) -> Result<Option<Counter>, EngineError> {
+    ) -> Result<CountedMonths, EngineError> {
         let dynamodb = self.0.ladder.dynamodb();
         Box::pin(dynamodb.begin_month(&Subject::User(user), now)).await
     }

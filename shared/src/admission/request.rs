@@ -1,10 +1,11 @@
-//! What is noted on the way of one request, for its answer's headers.
+//! What is noted on the way of one request: for its answer's headers, and for the record of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admission::Degraded;
 use crate::clock::Timestamp;
 use crate::limits::LimitReport;
+use crate::usage::UsageCaller;
 
 /// The notes of one request.
 #[derive(Clone, Default)]
@@ -15,6 +16,15 @@ struct Noted {
     limits: LimitReport,
     degraded: Degraded,
     refused_at: Option<Timestamp>,
+    let_in: Vec<LetIn>,
+}
+
+/// Somebody's request that was let in, and what that counted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LetIn {
+    /// `None` at a route that is open to everybody.
+    pub caller: Option<UsageCaller>,
+    pub charged: u32,
 }
 
 impl RequestNotes {
@@ -30,6 +40,13 @@ impl RequestNotes {
         noted.refused_at
     }
 
+    /// Who was let in: nobody where the request was refused or is counted nowhere, and two where
+    /// one asked for another's key.
+    pub fn let_in(&self) -> Vec<LetIn> {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut noted.let_in)
+    }
+
     fn add(&self, note: impl FnOnce(&mut Noted)) {
         note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -37,7 +54,7 @@ impl RequestNotes {
 
 /// Notes for the request that the current task serves; outside of one they go nowhere.
 pub mod notes {
-    use super::RequestNotes;
+    use super::{LetIn, RequestNotes};
     use crate::admission::Degraded;
     use crate::clock::Timestamp;
     use crate::limits::LimitReport;
@@ -60,6 +77,11 @@ pub mod notes {
     pub fn refusal(report: LimitReport, now: Timestamp) {
         limits(report);
         let _ = NOTES.try_with(|notes| notes.add(|noted| noted.refused_at = Some(now)));
+    }
+
+    /// This was let in.
+    pub fn let_in(let_in: LetIn) {
+        let _ = NOTES.try_with(|notes| notes.add(|noted| noted.let_in.push(let_in)));
     }
 
     /// This was away.

@@ -3,6 +3,11 @@
 //! An entry is left in the outbox by the transaction that it records, so that neither exists without
 //! the other. People are named by id alone; an entry holds no secret and no address.
 
+mod chain;
+mod failures;
+mod keys;
+mod verification;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,6 +16,10 @@ use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::ids::{AuditId, InvalidId, UserId};
+
+pub use chain::{ChainHash, ChainKey, Head, InvalidHash, Link};
+pub use failures::{SignInFailure, SignInFailures};
+pub use verification::{Broken, Verdict, Verification};
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

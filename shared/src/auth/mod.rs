@@ -3,6 +3,7 @@
 //! Nothing in here knows DynamoDB or HTTP; `tests/it/architecture.rs` holds it to that.
 
 pub mod access_token;
+pub mod administration;
 pub mod api_key;
 pub mod email;
 pub mod key_set;
@@ -19,6 +20,7 @@ pub mod user;
 mod verified_tokens;
 
 pub use access_token::{Claims, TokenProfile, TokenRejected};
+pub use administration::{ChangedBy, UserChange};
 pub use api_key::grant::{GrantRefused, Grantor, KeyGrant};
 pub use api_key::networks::{CidrList, Network};
 pub use api_key::record::{
@@ -36,6 +38,6 @@ pub use principal::{Allowance, Principal, QuotaOverride};
 pub use refresh_token::{RefreshKey, RefreshToken};
 pub use scope::{Scope, ScopeSet};
 pub use secret::StageSecret;
-pub use session::{RefreshDecision, Session};
+pub use session::{RefreshDecision, Session, SessionEnd};
 pub use signing_keys::{Algorithm, SigningKeys};
 pub use user::{Role, Tier, User};

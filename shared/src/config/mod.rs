@@ -145,6 +145,16 @@ pub fn cursor_secret(env: &Environment, stage: Stage) -> Result<SecretSource, Co
     )
 }
 
+/// The secret that the audit log is chained with.
+pub fn audit_secret(env: &Environment, stage: Stage) -> Result<SecretSource, ConfigError> {
+    secret_source(
+        env,
+        stage,
+        &variables::AUDIT_SECRET,
+        &variables::AUDIT_SECRET_ARN,
+    )
+}
+
 fn secret_source(
     env: &Environment,
     stage: Stage,
@@ -207,6 +217,11 @@ pub fn admission_table(env: &Environment) -> Result<String, ConfigError> {
 /// The name of the usage table.
 pub fn usage_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::USAGE_TABLE).map(str::to_owned)
+}
+
+/// The name of the table of the audit log.
+pub fn audit_table(env: &Environment) -> Result<String, ConfigError> {
+    env.required(&variables::AUDIT_TABLE).map(str::to_owned)
 }
 
 /// Who carries mails out of the outbox.

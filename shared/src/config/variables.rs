@@ -29,6 +29,7 @@ variables! {
     IDENTITY_TABLE "TURNPIKE_IDENTITY_TABLE" "the name of the identity table";
     ADMISSION_TABLE "TURNPIKE_ADMISSION_TABLE" "the name of the admission table";
     USAGE_TABLE "TURNPIKE_USAGE_TABLE" "the name of the usage table";
+    AUDIT_TABLE "TURNPIKE_AUDIT_TABLE" "the name of the audit table";
     SIGNING_ALGORITHM "TURNPIKE_SIGNING_ALGORITHM" "RS256 or ES256";
     SIGNING_KEYS_SECRET "TURNPIKE_SIGNING_KEYS_SECRET" "the ARN of the secret with the signing keys";
     SIGNING_KEYS "TURNPIKE_SIGNING_KEYS" "unset, or in development and testing the signing keys themselves, as `turnpike-local signing-keys` prints them";
@@ -36,6 +37,8 @@ variables! {
     AUTH_SECRET "TURNPIKE_AUTH_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
     CURSOR_SECRET_ARN "TURNPIKE_CURSOR_SECRET_ARN" "the ARN of the secret that the list cursors of the function users are made with";
     CURSOR_SECRET "TURNPIKE_CURSOR_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
+    AUDIT_SECRET_ARN "TURNPIKE_AUDIT_SECRET_ARN" "the ARN of the secret that the audit log is chained with";
+    AUDIT_SECRET "TURNPIKE_AUDIT_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
     VALKEY_URL "TURNPIKE_VALKEY_URL" "unset, or the address of a Valkey, such as redis://127.0.0.1:6379 (in staging and production rediss:// and without a password)";
     VALKEY_CLUSTER "TURNPIKE_VALKEY_CLUSTER" "unset, or beside TURNPIKE_VALKEY_URL true or false: whether that Valkey is a cluster";
     VALKEY_CACHE "TURNPIKE_VALKEY_CACHE" "unset, or the name of a serverless cache of ElastiCache: at most 40 letters, digits and hyphens, a letter first";

@@ -152,7 +152,8 @@ impl Counter {
         }
     }
 
-    fn buckets(&self) -> impl Iterator<Item = Bucket> {
+    /// Every bucket, oldest first.
+    pub fn buckets(&self) -> impl Iterator<Item = Bucket> {
         let older = self.older.iter().copied();
         older.chain(self.previous).chain([self.newest])
     }

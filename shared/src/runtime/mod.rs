@@ -1,6 +1,7 @@
 //! Start-up: what every function's `main` does, once.
 
 mod events;
+mod recorded;
 
 use std::error::Error;
 use std::future::Future;
@@ -11,7 +12,9 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use lambda_http::Adapter;
 use lambda_http::request::RequestContext;
+use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
 
@@ -20,24 +23,56 @@ pub use events::{EventFunction, EventService, Invocation, InvocationError};
 use crate::config::{self, Environment, LogFilter};
 use crate::errors::chain;
 use crate::telemetry;
+use crate::usage_recorder::UsageRecorder;
 use crate::web::{PeerIp, TraceHeader};
+
+/// The routes of an HTTP function, and what records them if they let requests in.
+pub struct HttpFunction {
+    routes: Router,
+    recorder: Option<UsageRecorder>,
+}
+
+impl HttpFunction {
+    pub fn recorded_by(recorder: UsageRecorder, routes: Router) -> Self {
+        Self {
+            routes,
+            recorder: Some(recorder),
+        }
+    }
+}
+
+impl From<Router> for HttpFunction {
+    fn from(routes: Router) -> Self {
+        Self {
+            routes,
+            recorder: None,
+        }
+    }
+}
 
 /// Runs an HTTP function under Lambda: reads the environment, starts logging, builds the routes
 /// and serves API Gateway's events until Lambda ends the process.
 ///
 /// A function that cannot start says why in one log line and exits with a failure.
-pub fn serve<B, F, E>(function: &'static str, build: B) -> ExitCode
+pub fn serve<B, F, H, E>(function: &'static str, build: B) -> ExitCode
 where
     B: FnOnce(Environment) -> F,
-    F: Future<Output = Result<Router, E>>,
+    F: Future<Output = Result<H, E>>,
+    H: Into<HttpFunction>,
     E: Error + 'static,
 {
     run(function, async |env| {
-        let routes = build(env).await.map_err(|error| chain(&error))?;
-        let service = routes.layer(from_fn(adapt));
-        lambda_http::run(service)
-            .await
-            .map_err(|error| error.to_string())
+        let built = build(env).await.map_err(|error| chain(&error))?;
+        let HttpFunction { routes, recorder } = built.into();
+        // What `lambda_http::run` does, with layers of ours; its `runtime` wants answers that
+        // threads may share, which axum's are not.
+        let service = Adapter::from(routes.layer(from_fn(adapt)));
+        let runtime = Runtime::new(service).layer(TracingLayer::new());
+        let ended = match recorder {
+            Some(recorder) => recorded::run(runtime, recorder).await,
+            None => runtime.run().await,
+        };
+        ended.map_err(|error| error.to_string())
     })
 }
 

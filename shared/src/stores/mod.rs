@@ -5,11 +5,16 @@
 //! ignore what has expired although DynamoDB's TTL has not removed it yet.
 
 mod accounts;
+mod administration;
+mod admins;
 mod admission;
 mod api_keys;
+mod audit_log;
 mod audit_outbox;
+mod audit_writer;
 mod client;
 mod error;
+mod idempotency;
 mod key_set;
 mod mailing;
 mod one_time_tokens;
@@ -24,6 +29,7 @@ mod standing;
 pub mod tables;
 mod transaction;
 mod usage;
+mod user_lists;
 pub mod valkey;
 
 use std::fmt::Display;
@@ -34,8 +40,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
-pub use admission::{DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
+pub use administration::Administered;
+pub use admission::{
+    CountedMonths, Drained, DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError,
+};
 pub use api_keys::{KeyPage, KeysShown};
+pub use audit_log::{AuditLog, AuditPage, LoggedEntry};
+pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;
@@ -49,6 +60,7 @@ pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
 pub use usage::{UsageStore, Whose, Written};
+pub use user_lists::{UserPage, UsersListed};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};

@@ -11,6 +11,7 @@ use super::tables::identity::{KEYS_REVOKED, KeysRevokedItem};
 use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{AccountStore, StoreError, number, text, to_attribute};
+use crate::audit::{Action, Actor, AuditEntry};
 use crate::auth::{KeysRevoked, PasswordHash, Purpose, TokenDigest, User};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
@@ -50,7 +51,12 @@ impl AccountStore {
                 return Ok(Redeemed::InvalidToken);
             };
             let [record, standing] = self.verified(&found, Sessions::Stay, now);
-            let writes = vec![self.spend(digest), password_stands, record, standing];
+            let mut writes = vec![self.spend(digest), password_stands, record, standing];
+            if !found.is_verified {
+                let actor = Actor::User(user);
+                let entry = AuditEntry::new(now, actor, Action::EmailVerified, user);
+                writes.push(self.users.audited(&entry)?);
+            }
             match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(Redeemed::Yes),
                 // The user's record changed meanwhile: look again.
@@ -107,7 +113,8 @@ impl AccountStore {
             let version = token.password_version;
             let password = self.set_password(user.id, version, hash, SetBy::AReset, now);
             let [record, standing] = self.reset(&user, now)?;
-            let writes = vec![self.spend(digest), password, record, standing];
+            let entry = self.users.audited(&was_reset(&user, now))?;
+            let writes = vec![self.spend(digest), password, record, standing, entry];
             match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(Redeemed::Yes),
                 // The user's record changed meanwhile: look again.
@@ -167,6 +174,19 @@ impl AccountStore {
             .key(SK, text(credentials::TOKEN_SK))
             .condition_expression(is_unspent)
             .into_write()
+    }
+}
+
+/// What the audit log says of a reset, whose token came by mail: nobody was signed in.
+fn was_reset(user: &User, now: Timestamp) -> AuditEntry {
+    let entry = AuditEntry::new(now, Actor::Anonymous, Action::PasswordReset, user.id)
+        .with("sessions_ended", "all");
+    if user.is_verified {
+        entry
+    } else {
+        entry
+            .with("email_verified", true)
+            .with("keys_revoked", "all")
     }
 }
 

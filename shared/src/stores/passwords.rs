@@ -6,6 +6,7 @@ use super::standing::{Epoch, Sessions};
 use super::tables::{PK, SK, credentials};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{AccountStore, StoreError, StoredPassword, number, text};
+use crate::audit::{Action, Actor, AuditEntry};
 use crate::auth::PasswordHash;
 use crate::clock::Timestamp;
 use crate::ids::{SessionId, UserId};
@@ -43,7 +44,11 @@ impl AccountStore {
         let sessions = self
             .users
             .standing_changes(user, Sessions::Only(kept), &Epoch::Stays);
-        match transact(&self.users.client, vec![password, sessions]).await {
+        let entry = AuditEntry::new(now, Actor::User(user), Action::PasswordChanged, user)
+            .with("by", kept.to_string())
+            .with("sessions_ended", "others");
+        let writes = vec![password, sessions, self.users.audited(&entry)?];
+        match transact(&self.users.client, writes).await {
             Ok(()) => Ok(PasswordChanged::Yes),
             Err(NotWritten::Condition(PASSWORD)) => Ok(PasswordChanged::Superseded),
             Err(NotWritten::Condition(_)) => Ok(PasswordChanged::NotSignedIn),

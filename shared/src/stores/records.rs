@@ -9,6 +9,7 @@ use super::tables::identity::UserItem;
 use super::tables::{PK, SK, identity};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{StoreError, UserStore, number, text};
+use crate::audit::{Action, Actor, AuditEntry};
 use crate::auth::User;
 use crate::clock::Timestamp;
 use crate::ids::UserId;
@@ -37,8 +38,13 @@ impl UserStore {
                 return Ok(None);
             };
             let name = vec![("full_name", full_name.map(text))];
-            let writes = self.record_changes(&user, name, Sessions::Stay, now);
-            match transact(&self.client, writes.into()).await {
+            let mut writes: Vec<_> = self.record_changes(&user, name, Sessions::Stay, now).into();
+            if user.full_name.as_deref() != full_name {
+                let entry = AuditEntry::new(now, Actor::User(id), Action::UserChanged, id)
+                    .with("changed", vec!["full_name"]);
+                writes.push(self.audited(&entry)?);
+            }
+            match transact(&self.client, writes).await {
                 Ok(()) => {
                     return Ok(Some(User {
                         full_name: full_name.map(str::to_owned),

@@ -14,7 +14,8 @@ use super::tables::credentials::{self, SessionItem};
 use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{AccountStore, Item, StoreError, StoredPassword, from_item, number, text};
-use crate::auth::session::{MAX_SESSIONS, SessionOrigin};
+use crate::audit::{Action, Actor, AuditEntry};
+use crate::auth::session::{MAX_SESSIONS, SessionEnd, SessionOrigin};
 use crate::auth::{PasswordHash, Session, User};
 use crate::clock::Timestamp;
 use crate::ids::{SessionId, UserId};
@@ -65,18 +66,24 @@ impl AccountStore {
                 return Ok(SignedIn::Superseded);
             };
             let session = Session::begin(user.id, origin, now);
-            let ended = surplus(standing.as_ref(), &sessions, now);
+            let going = surplus(standing.as_ref(), &sessions, now);
             let staying: Vec<SessionId> = sessions
                 .iter()
                 .map(|session| session.id)
-                .filter(|id| !ended.contains(id))
+                .filter(|id| !going.contains(id))
                 .collect();
+            let ended = going.iter().filter(|id| {
+                let of_session = sessions.iter().find(|session| session.id == **id);
+                of_session.is_some_and(|session| is_in_force(standing.as_ref(), session, now))
+            });
+            let entry = began(&session, &ended.copied().collect::<Vec<_>>(), now);
             let mut writes = vec![
                 self.password_as_checked(user.id, checked, upgrade),
                 self.session_joins(&user, &session, standing.as_ref(), &staying)?,
                 create(&self.credentials, SessionItem::from(&session))?,
+                self.users.audited(&entry)?,
             ];
-            writes.extend(ended.iter().map(|id| self.session_deleted(user.id, *id)));
+            writes.extend(going.iter().map(|id| self.session_deleted(user.id, *id)));
             match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(SignedIn::Yes(Box::new((user, session)))),
                 Err(NotWritten::Condition(PASSWORD)) => return Ok(SignedIn::Superseded),
@@ -133,7 +140,13 @@ impl AccountStore {
     }
 
     /// Ends one session. Returns whether it was live.
-    pub async fn end_session(&self, user: UserId, id: SessionId) -> Result<bool, StoreError> {
+    pub async fn end_session(
+        &self,
+        user: UserId,
+        id: SessionId,
+        how: SessionEnd,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let standing = self.users.standing(user).await?;
         if !standing.is_some_and(|standing| standing.admits(id)) {
             return Ok(false);
@@ -142,22 +155,28 @@ impl AccountStore {
             self.users
                 .standing_changes(user, Sessions::Without(id), &Epoch::Stays),
             self.session_deleted(user, id),
+            self.users.audited(&ended(user, id, how, now))?,
         ];
         match transact(&self.users.client, writes).await {
             Ok(()) => Ok(true),
-            // The user was deactivated meanwhile, and so every session ended.
+            // It ended meanwhile.
             Err(NotWritten::Condition(_)) => Ok(false),
             Err(NotWritten::Failed(error)) => Err(error),
         }
     }
 
     /// Ends every session of a user at once.
-    pub async fn end_all_sessions(&self, user: UserId) -> Result<(), StoreError> {
-        let ended = self
-            .users
-            .standing_changes(user, Sessions::None, &Epoch::Stays);
-        match transact(&self.users.client, vec![ended]).await {
-            // The condition fails for a user who is inactive, and so has no session.
+    pub async fn end_all_sessions(&self, user: UserId, now: Timestamp) -> Result<(), StoreError> {
+        let entry = AuditEntry::new(now, Actor::User(user), Action::SessionEnded, user)
+            .with("how", "signed-out-everywhere")
+            .with("sessions_ended", "all");
+        let writes = vec![
+            self.users
+                .standing_changes(user, Sessions::AllEnd, &Epoch::Stays),
+            self.users.audited(&entry)?,
+        ];
+        match transact(&self.users.client, writes).await {
+            // There was none, or the user is inactive, and so has none.
             Ok(()) | Err(NotWritten::Condition(_)) => Ok(()),
             Err(NotWritten::Failed(error)) => Err(error),
         }
@@ -271,6 +290,36 @@ impl AccountStore {
                 .expression_attribute_values(":hash", text(hash.expose()))
                 .expression_attribute_values(":version", version)
                 .into_write(),
+        }
+    }
+}
+
+/// What the audit log says of a session that begins, and of those that it displaces.
+fn began(session: &Session, displaced: &[SessionId], now: Timestamp) -> AuditEntry {
+    let actor = Actor::User(session.user);
+    let entry = AuditEntry::new(now, actor, Action::SessionBegan, session.id);
+    let displaced: Vec<String> = displaced.iter().map(SessionId::to_string).collect();
+    if displaced.is_empty() {
+        entry
+    } else {
+        entry.with("sessions_ended", displaced)
+    }
+}
+
+/// What the audit log says of a session that ends by itself. Who uses a refresh token twice need
+/// not be the user.
+fn ended(user: UserId, id: SessionId, how: SessionEnd, now: Timestamp) -> AuditEntry {
+    let by_user = |how: &str| {
+        AuditEntry::new(now, Actor::User(user), Action::SessionEnded, id).with("how", how)
+    };
+    match how {
+        SessionEnd::SignedOut => by_user("signed-out"),
+        SessionEnd::EndedFrom(session) => {
+            by_user("ended-from-another").with("by", session.to_string())
+        }
+        SessionEnd::RefreshTokenReused => {
+            AuditEntry::new(now, Actor::Anonymous, Action::RefreshTokenReused, id)
+                .with("user", user.to_string())
         }
     }
 }

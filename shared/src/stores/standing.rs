@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 
 use super::accounts::create;
+use super::admission::Expression;
 use super::tables::admission::{ACTIVE, ADMISSION_SK, EPOCH, LIVE, StandingItem, VERSION, user_pk};
 use super::tables::{PK, SK};
 use super::transaction::IntoWrite;
@@ -25,6 +26,8 @@ pub struct Standing {
     /// Raised by every change of the user's record or keys.
     pub epoch: u64,
     pub is_active: bool,
+    /// How often the windows were reset.
+    pub resets: u64,
     live: BTreeSet<String>,
 }
 
@@ -58,6 +61,7 @@ impl From<StandingItem> for Standing {
             version: item.v,
             epoch: item.ep,
             is_active: item.active,
+            resets: item.rs,
             live: item.live,
         }
     }
@@ -69,12 +73,14 @@ pub(super) enum Sessions {
     Stay,
     /// They stay as they are, and this one must be among them.
     StayWith(SessionId),
-    /// One ends, whatever the others do.
+    /// One ends, which must be live, whatever the others do.
     Without(SessionId),
     /// All end but one, which must be live.
     Only(SessionId),
-    /// All end.
+    /// All end, if there are any.
     None,
+    /// All end, of which there must be one.
+    AllEnd,
     /// They become these, if nothing has changed since this version was read.
     Exactly(BTreeSet<String>, u64),
 }
@@ -110,6 +116,7 @@ impl UserStore {
                 ep: user.epoch,
                 active: user.is_active,
                 live: session.iter().map(|session| session.short()).collect(),
+                rs: 0,
             },
         )
     }
@@ -156,6 +163,8 @@ impl UserStore {
             }
             Sessions::Without(session) => {
                 delete = " DELETE #live :live";
+                condition.push_str(" AND contains(#live, :kept)");
+                update = update.expression_attribute_values(":kept", text(session.short()));
                 let ended = set_of(vec![session.short()]);
                 update = update.expression_attribute_values(":live", ended);
             }
@@ -167,6 +176,10 @@ impl UserStore {
                     .expression_attribute_values(":kept", text(session.short()));
             }
             Sessions::None => removed.push("#live".to_owned()),
+            Sessions::AllEnd => {
+                removed.push("#live".to_owned());
+                condition.push_str(" AND attribute_exists(#live)");
+            }
             Sessions::Exactly(live, version) => {
                 condition.push_str(" AND #v = :version");
                 update = update.expression_attribute_values(":version", number(version));
@@ -208,5 +221,35 @@ impl UserStore {
             .update_expression(format!("{set}ADD #v :one{remove}{delete}"))
             .condition_expression(condition)
             .into_write()
+    }
+
+    /// The write that follows a change of a user's record by an admin: `read` is the user as the
+    /// change found them, active or not. Who is made inactive or active has no session left. It
+    /// fails when the record is no longer the one that was read, or when `also` does not hold.
+    pub(super) fn standing_follows(
+        &self,
+        read: &User,
+        is_active: bool,
+        also: Expression,
+    ) -> TransactWriteItem {
+        let mut it = also;
+        let (version, one) = (it.name(VERSION), it.value(number(1)));
+        it.set(format!("{version} = {version} + {one}"));
+        let (epoch, before) = (it.name(EPOCH), it.value(number(read.epoch)));
+        let is_of_that_record = format!("{epoch} = {before}");
+        it.require(is_of_that_record);
+        let next = it.value(number(read.epoch + 1));
+        it.set(format!("{epoch} = {next}"));
+        if is_active != read.is_active {
+            let (active, becomes) = (it.name(ACTIVE), it.value(AttributeValue::Bool(is_active)));
+            it.set(format!("{active} = {becomes}"));
+            let live = it.name(LIVE);
+            it.remove(live);
+        }
+        let update = Update::builder()
+            .table_name(&self.admission)
+            .key(PK, text(user_pk(read.id)))
+            .key(SK, text(ADMISSION_SK));
+        it.apply_to_write(update).into_write()
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn transact(
         .await
 }
 
-fn outcome_of(error: SdkError<TransactWriteItemsError>) -> NotWritten {
+pub(super) fn outcome_of(error: SdkError<TransactWriteItemsError>) -> NotWritten {
     let reasons = match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
             canceled.cancellation_reasons()

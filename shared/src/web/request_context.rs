@@ -6,17 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, Span, field};
 
 use super::{problem, single_header};
+use crate::admission::{LetIn, RequestNotes};
 use crate::auth::one_time_token::random_bytes;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::errors::{Problem, chain};
 use crate::ids::{self, UserId};
 use crate::telemetry::REQUEST_TARGET;
+use crate::usage::UsageRecord;
+use crate::usage_recorder::UsageRecorder;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -27,6 +30,7 @@ pub struct FunctionContext {
     base: String,
     clock: Clock,
     is_cold: AtomicBool,
+    recorder: Option<UsageRecorder>,
     panic_path: Option<String>,
 }
 
@@ -38,7 +42,17 @@ impl FunctionContext {
             base: base.to_owned(),
             clock,
             is_cold: AtomicBool::new(true),
+            recorder: None,
             panic_path: None,
+        }
+    }
+
+    /// Records every request that is let in.
+    #[must_use]
+    pub fn recorded_by(self, recorder: UsageRecorder) -> Self {
+        Self {
+            recorder: Some(recorder),
+            ..self
         }
     }
 
@@ -84,9 +98,9 @@ pub(super) async fn around(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let started = Instant::now();
+    let mut record = Recording::begin(&context, &mut request);
     let request_id = accepted_request_id(request.headers())
-        .map_or_else(|| ids::unprefixed(context.clock.now()), str::to_owned);
+        .map_or_else(|| ids::unprefixed(record.came_at), str::to_owned);
     let trace = single_header(request.headers(), &TRACEPARENT).and_then(TraceParent::parse);
     let trace_id = match (&trace, request.extensions().get::<TraceHeader>()) {
         (Some(trace), _) => Some(trace.trace_id.clone()),
@@ -101,11 +115,6 @@ pub(super) async fn around(
         function = context.function,
         user_id = field::Empty
     );
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
-    let method = request.method().clone();
     request.extensions_mut().insert(Identified(span.clone()));
 
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -117,19 +126,72 @@ pub(super) async fn around(
     }
     add_headers(response.headers_mut(), &request_id, trace.as_ref());
     let status = response.status().as_u16();
+    record.status = status;
     tracing::info!(
         target: REQUEST_TARGET,
-        route = route.as_deref().unwrap_or("none"),
-        method = %method,
+        route = record.route.as_deref().unwrap_or("none"),
+        method = %record.method,
         status,
         status_class = format!("{}xx", status / 100),
         code = problem.as_ref().map(|problem| problem.code.code()),
-        duration_ms = started.elapsed().as_secs_f64() * 1000.0,
+        duration_ms = record.started.elapsed().as_secs_f64() * 1000.0,
         requests = 1,
         cold_start = context.is_cold.swap(false, Ordering::Relaxed),
         "request",
     );
     response
+}
+
+/// The status of a request whose client went away before it was answered, as nginx has it.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// A request on its way to being recorded, which it is at its end: with its answer, or without one
+/// because its client is gone. Its caller was charged either way.
+struct Recording<'a> {
+    context: &'a FunctionContext,
+    /// Where admission notes who was let in.
+    noted: RequestNotes,
+    route: Option<String>,
+    method: Method,
+    came_at: Timestamp,
+    started: Instant,
+    status: u16,
+}
+
+impl<'a> Recording<'a> {
+    fn begin(context: &'a FunctionContext, request: &mut Request) -> Self {
+        let noted = RequestNotes::default();
+        request.extensions_mut().insert(noted.clone());
+        let route = request.extensions().get::<MatchedPath>();
+        Self {
+            context,
+            noted,
+            route: route.map(|path| path.as_str().to_owned()),
+            method: request.method().clone(),
+            came_at: context.clock.now(),
+            started: Instant::now(),
+            status: CLIENT_CLOSED_REQUEST,
+        }
+    }
+}
+
+impl Drop for Recording<'_> {
+    fn drop(&mut self) {
+        let (Some(recorder), Some(route)) = (&self.context.recorder, &self.route) else {
+            return;
+        };
+        for LetIn { caller, charged } in self.noted.let_in() {
+            recorder.record(UsageRecord {
+                at: self.came_at,
+                caller,
+                method: self.method.to_string(),
+                path: route.clone(),
+                status: self.status,
+                duration_ms: u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX),
+                charged,
+            });
+        }
+    }
 }
 
 /// A failure is logged here and nowhere else, with everything that led to it.

@@ -4,23 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use turnpike_shared::clock::{Clock, Timestamp};
-use turnpike_shared::config::{Environment, Tables, UserTables};
+use turnpike_shared::config::{Tables, UserTables};
 use turnpike_shared::ids::unprefixed;
 use turnpike_shared::limits::policy::Mode;
 use turnpike_shared::limits::{
     Ask, Check, MemoryEngine, Reading, Source, Subject, Verdict, Window, WindowId,
 };
 use turnpike_shared::stores::{
-    AccountStore, DynamoDb, DynamoDbEngine, EngineError, LinkState, ValkeyAddress, ValkeyEngine,
-    ValkeyError, ValkeyLink, client_of_engine,
+    AccountStore, DynamoDbEngine, EngineError, LinkState, ValkeyAddress, ValkeyEngine, ValkeyError,
+    ValkeyLink, client_of_engine,
 };
 
 use super::history::CALLERS;
-use crate::support::OwnEngine;
+use crate::support::{OwnEngine, dynamodb_at};
 
 /// Generous: what is tested here is what is decided, and the machine has other work.
 const BUDGET: Duration = Duration::from_secs(10);
@@ -98,35 +95,15 @@ pub(crate) fn fresh_subject() -> Subject {
 /// An engine with the tables that standings and windows are in.
 pub(crate) async fn start_tables() -> OwnEngine {
     let engine = OwnEngine::start().await;
-    let client = client_at(&engine.endpoint());
-    for table in ["CredentialsTable", "IdentityTable", ADMISSION_TABLE] {
-        let mut request = client
-            .create_table()
-            .table_name(table)
-            .billing_mode(BillingMode::PayPerRequest);
-        for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-            let attribute = AttributeDefinition::builder()
-                .attribute_name(name)
-                .attribute_type(ScalarAttributeType::S);
-            let key = KeySchemaElement::builder()
-                .attribute_name(name)
-                .key_type(kind);
-            request = request
-                .attribute_definitions(attribute.build().unwrap())
-                .key_schema(key.build().unwrap());
-        }
-        request.send().await.unwrap();
+    for table in [
+        "AuditTable",
+        "CredentialsTable",
+        "IdentityTable",
+        ADMISSION_TABLE,
+    ] {
+        engine.create_table(table).await;
     }
     engine
-}
-
-pub(crate) fn dynamodb_at(endpoint: &str) -> DynamoDb {
-    let env = Environment::default()
-        .with("AWS_REGION", "us-east-1")
-        .with("AWS_ACCESS_KEY_ID", "test")
-        .with("AWS_SECRET_ACCESS_KEY", "test")
-        .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
-    DynamoDb::from_environment(&env).unwrap()
 }
 
 /// The SDK's client, past the stores.

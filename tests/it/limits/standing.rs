@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use turnpike_shared::auth::session::SessionOrigin;
+use turnpike_shared::auth::session::{SessionEnd, SessionOrigin};
 use turnpike_shared::auth::{PasswordHash, Session, Tier, User};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::ids::{SessionId, UserId, unprefixed};
@@ -94,7 +94,9 @@ impl Member {
 
     async fn sign_out(&self, tables: &OwnEngine) {
         let accounts: AccountStore = accounts_at(&tables.endpoint());
-        assert!(accounts.end_session(self.user, self.session).await.unwrap());
+        let now = Clock::system().now();
+        let ended = accounts.end_session(self.user, self.session, SessionEnd::SignedOut, now);
+        assert!(ended.await.unwrap());
     }
 
     async fn set(&self, tables: &OwnEngine, name: &str, value: AttributeValue) {

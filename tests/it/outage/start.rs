@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use turnpike_auth::{App, Parts, StartError};
 use turnpike_local::{Engine, signing_keys_document};
-use turnpike_shared::admission::{AdmissionParts, Budgets};
+use turnpike_shared::admission::AdmissionParts;
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{Environment, UserTables};
@@ -39,10 +39,8 @@ fn environment(dynamodb: &str) -> Environment {
 /// Starts `auth` as a function starts, but for its clock.
 async fn start(env: &Environment, clock: Clock) -> Result<App, StartError> {
     let admission = AdmissionParts {
-        dynamodb: DynamoDb::from_environment(env).unwrap(),
         clock,
-        budgets: Budgets::default(),
-        policy: None,
+        ..AdmissionParts::from_environment(env).unwrap()
     };
     let parts = Parts {
         admission,

@@ -22,9 +22,9 @@ use turnpike_shared::stores::{
 };
 
 use crate::limits::engines::{
-    accounts_at, ask, check, client_at, dynamodb_at, dynamodb_engine_at, timeless_valkey_engine,
+    accounts_at, ask, check, client_at, dynamodb_engine_at, timeless_valkey_engine,
 };
-use crate::support::{OwnEngine, PATIENT};
+use crate::support::{OwnEngine, PATIENT, dynamodb_at};
 
 /// A free user's month, as the built-in policy has it.
 pub(super) const MONTH: u64 = 20_000;
@@ -88,12 +88,17 @@ impl Ground {
         if let Some(valkey) = valkey {
             env = env.with("TURNPIKE_VALKEY_URL", valkey.url.as_str());
         }
+        let aws = env
+            .clone()
+            .with("AWS_REGION", "us-east-1")
+            .with("AWS_ACCESS_KEY_ID", "test")
+            .with("AWS_SECRET_ACCESS_KEY", "test");
         let parts = AdmissionParts {
             // What fails here is to fail at once.
             dynamodb: dynamodb_at(endpoint).within(PATIENT.dynamodb),
             clock: self.clock(),
             budgets: PATIENT,
-            policy: None,
+            ..AdmissionParts::from_environment(&aws).unwrap()
         };
         App::new(&env, parts).await.unwrap()
     }

@@ -6,7 +6,7 @@ use turnpike_shared::stores::{UsageStore, Whose};
 use turnpike_shared::usage::{Slice, Sum as _, UsageCaller, UsageRecord, UserUsage};
 
 use super::ground::{Ground, MONTH, override_until};
-use crate::limits::engines::dynamodb_at;
+use crate::support::dynamodb_at;
 
 #[tokio::test]
 async fn what_was_charged_in_a_month_is_written_down_when_it_has_ended() {

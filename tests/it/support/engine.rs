@@ -5,14 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use turnpike_shared::config::Environment;
+use turnpike_shared::stores::{DynamoDb, client_of_engine};
 
 /// The word to stop a server with, and the server.
 type Running = (oneshot::Sender<()>, JoinHandle<Result<(), String>>);
@@ -40,6 +45,27 @@ impl OwnEngine {
         format!("http://{}", self.addr)
     }
 
+    /// Makes a table with the keys that all tables have.
+    pub(crate) async fn create_table(&self, name: &str) {
+        let client = client_of_engine(&dynamodb_at(&self.endpoint()));
+        let mut request = client
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest);
+        for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S);
+            let key = KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind);
+            request = request
+                .attribute_definitions(attribute.build().unwrap())
+                .key_schema(key.build().unwrap());
+        }
+        request.send().await.unwrap();
+    }
+
     pub(crate) async fn serve(&mut self) {
         let listener = TcpListener::bind(self.addr).await.unwrap();
         self.addr = listener.local_addr().unwrap();
@@ -59,37 +85,84 @@ impl OwnEngine {
     }
 }
 
+/// A client of the engine at an address.
+pub(crate) fn dynamodb_at(endpoint: &str) -> DynamoDb {
+    let env = Environment::default()
+        .with("AWS_REGION", "us-east-1")
+        .with("AWS_ACCESS_KEY_ID", "test")
+        .with("AWS_SECRET_ACCESS_KEY", "test")
+        .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
+    DynamoDb::from_environment(&env).unwrap()
+}
+
 /// Hands calls on to an engine and counts them.
 pub(crate) struct CountingProxy {
     pub(crate) endpoint: String,
-    calls: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    calls: AtomicUsize,
+    writes: AtomicUsize,
+    batches: AtomicUsize,
 }
 
 #[derive(Clone)]
 struct Forward {
     to: String,
     client: reqwest::Client,
-    calls: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
 }
 
 impl CountingProxy {
     pub(crate) async fn start(engine: &OwnEngine) -> Self {
-        let calls = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::new(Counts::default());
         let forward = Forward {
             to: engine.endpoint(),
             client: reqwest::Client::new(),
-            calls: Arc::clone(&calls),
+            counts: Arc::clone(&counts),
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(hand_on).with_state(forward);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { endpoint, calls }
+        Self { endpoint, counts }
     }
 
-    /// How many calls have come so far.
+    /// How many calls have come so far, but for those that write usage records, which no request
+    /// waits for.
     pub(crate) fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+        self.counts.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many of all calls have written something.
+    pub(crate) fn writes(&self) -> usize {
+        self.counts.writes.load(Ordering::SeqCst) + self.batches()
+    }
+
+    /// How many batches of usage records have been written.
+    pub(crate) fn batches(&self) -> usize {
+        self.counts.batches.load(Ordering::SeqCst)
+    }
+}
+
+impl Counts {
+    fn add(&self, headers: &HeaderMap, body: &[u8]) {
+        let target = headers.get("x-amz-target").map(HeaderValue::as_bytes);
+        let writes = ["PutItem", "UpdateItem", "DeleteItem", "WriteItems"];
+        let is_write = |target: &[u8]| writes.iter().any(|one| target.ends_with(one.as_bytes()));
+        let is_write = target.is_some_and(is_write);
+        let is_batch = String::from_utf8_lossy(body).contains("UsageTable");
+        let counter = if is_batch {
+            &self.batches
+        } else {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            &self.writes
+        };
+        if is_write {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -98,7 +171,7 @@ async fn hand_on(
     mut headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, HeaderMap, Bytes) {
-    forward.calls.fetch_add(1, Ordering::SeqCst);
+    forward.counts.add(&headers, &body);
     headers.remove("host");
     let request = forward.client.post(&forward.to).headers(headers).body(body);
     let response = request.send().await.unwrap();

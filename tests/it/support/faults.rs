@@ -26,24 +26,30 @@ pub(crate) enum Fault {
     Failure,
     /// It is not handed on while it has this text in it and this is the fault.
     Hold(String),
-    /// This many requests are handed on, the next one is answered as a fault of the server's own,
-    /// whether it was carried out or not, and so are all that follow.
-    After(usize, Lost),
+    /// It is done if it has this text in it, and nobody is told.
+    LoseAnswer(String),
+    /// This many calls are handed on, the answer to the last of them is lost, and all later ones
+    /// fail: who calls is cut off, or has died as far as the database can tell.
+    CutOff(usize),
     /// This many calls of an operation meet another transaction on their items.
     Conflicts(&'static str, usize),
+    /// This many calls are answered; of the next, this becomes, and it and all after it are never
+    /// answered: whoever asks is as good as dead.
+    DeadAfter(usize, LastCall),
 }
 
-/// What of a request is lost.
+/// What becomes of the call over which somebody dies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Lost {
-    Request,
-    Answer,
+pub(crate) enum LastCall {
+    NeverSent,
+    CarriedOut,
 }
 
 /// Hands calls on to an engine, as far as the fault lets them.
 pub(crate) struct FaultProxy {
     pub(crate) endpoint: String,
     fault: Arc<Mutex<Fault>>,
+    death: Arc<Notify>,
     held: Arc<Notify>,
 }
 
@@ -52,19 +58,22 @@ struct Forward {
     to: String,
     client: reqwest::Client,
     fault: Arc<Mutex<Fault>>,
+    death: Arc<Notify>,
     held: Arc<Notify>,
 }
 
 impl FaultProxy {
     pub(crate) async fn start(engine: &OwnEngine) -> Self {
         let fault = Arc::new(Mutex::new(Fault::None));
+        let death = Arc::new(Notify::new());
+        let held = Arc::new(Notify::new());
         let forward = Forward {
             to: engine.endpoint(),
             client: reqwest::Client::new(),
             fault: Arc::clone(&fault),
-            held: Arc::default(),
+            death: Arc::clone(&death),
+            held: Arc::clone(&held),
         };
-        let held = Arc::clone(&forward.held);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(hand_on).with_state(forward);
@@ -72,18 +81,24 @@ impl FaultProxy {
         Self {
             endpoint,
             fault,
+            death,
             held,
         }
+    }
+
+    /// Returns when a call has come that is held.
+    pub(crate) async fn held(&self) {
+        self.held.notified().await;
+    }
+
+    /// Returns when the call has come that is never answered.
+    pub(crate) async fn death(&self) {
+        self.death.notified().await;
     }
 
     /// What happens from now on.
     pub(crate) fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
-    }
-
-    /// Waits until a request is held.
-    pub(crate) async fn held(&self) {
-        self.held.notified().await;
     }
 
     /// What still happens: how many conflicts are left, for example.
@@ -92,30 +107,23 @@ impl FaultProxy {
     }
 }
 
-impl Forward {
-    /// What happens to a request that has just come.
-    fn next(&self) -> Fault {
-        let mut fault = self.fault.lock().unwrap();
-        let happens = fault.clone();
-        match happens {
-            Fault::After(0, _) => *fault = Fault::After(0, Lost::Request),
-            Fault::After(left, lost) => *fault = Fault::After(left - 1, lost),
-            _ => {}
-        }
-        happens
-    }
-}
-
 async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: Bytes) -> Response {
     let target = headers
         .get("x-amz-target")
         .map(|target| target.as_bytes().to_vec());
     let operation = String::from_utf8(target.unwrap_or_default()).unwrap();
-    let fault = forward.next();
-    let is_answer_lost = fault == Fault::After(0, Lost::Answer);
+    let fault = forward.fault.lock().unwrap().clone();
+    let mut is_answer_lost = false;
     match fault {
-        Fault::After(0, Lost::Request) => return refusal(500, "InternalServerError", ""),
-        Fault::None | Fault::After(..) => {}
+        Fault::None | Fault::DeadAfter(..) => {}
+        Fault::LoseAnswer(text) => {
+            is_answer_lost = String::from_utf8_lossy(&body).contains(&text);
+        }
+        Fault::CutOff(0) => return refusal(500, "InternalServerError", ""),
+        Fault::CutOff(left) => {
+            *forward.fault.lock().unwrap() = Fault::CutOff(left - 1);
+            is_answer_lost = left == 1;
+        }
         Fault::Throttle(text) => {
             if String::from_utf8_lossy(&body).contains(&text) {
                 return refusal(400, "ProvisionedThroughputExceededException", "");
@@ -147,16 +155,31 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
             }
         }
     }
+    let last_call = match &mut *forward.fault.lock().unwrap() {
+        Fault::DeadAfter(0, last_call) => Some(std::mem::replace(last_call, LastCall::NeverSent)),
+        Fault::DeadAfter(left, _) => {
+            *left -= 1;
+            None
+        }
+        _ => None,
+    };
+    if last_call == Some(LastCall::NeverSent) {
+        forward.death.notify_one();
+        std::future::pending::<()>().await;
+    }
     headers.remove("host");
     let request = forward.client.post(&forward.to).headers(headers).body(body);
     let response = request.send().await.unwrap();
     let (status, mut headers) = (response.status(), response.headers().clone());
+    if last_call.is_some() {
+        forward.death.notify_one();
+        std::future::pending::<()>().await;
+    }
     headers.remove("transfer-encoding");
-    let body = response.bytes().await.unwrap();
     if is_answer_lost {
         return refusal(500, "InternalServerError", "");
     }
-    (status, headers, body).into_response()
+    (status, headers, response.bytes().await.unwrap()).into_response()
 }
 
 fn refusal(status: u16, code: &str, more: &str) -> Response {

@@ -14,12 +14,12 @@ use turnpike_shared::admission::Budgets;
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::Environment;
-use turnpike_shared::stores::{DynamoDb, client_of_engine};
+use turnpike_shared::stores::client_of_engine;
 
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
-use super::{Account, Call, PASSWORD};
+use super::{Account, Call, PASSWORD, dynamodb_at};
 
 /// One set of keys for all stacks: making an RSA key takes longer than most tests.
 pub(crate) fn signing_keys() -> &'static str {
@@ -228,13 +228,9 @@ impl TestStack {
     }
 }
 
-fn client_at(endpoint: &str) -> Client {
-    let env = Environment::default()
-        .with("AWS_REGION", "us-east-1")
-        .with("AWS_ACCESS_KEY_ID", "test")
-        .with("AWS_SECRET_ACCESS_KEY", "test")
-        .with("AWS_ENDPOINT_URL_DYNAMODB", endpoint);
-    client_of_engine(&DynamoDb::from_environment(&env).expect("the environment is whole"))
+/// A client of an engine, to see past the functions with.
+pub(crate) fn client_at(endpoint: &str) -> Client {
+    client_of_engine(&dynamodb_at(endpoint))
 }
 
 /// Changes a user's record as an admin would: the epoch is raised with it, here and where requests

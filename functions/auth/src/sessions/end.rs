@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use turnpike_shared::auth::SessionEnd;
 use turnpike_shared::errors::Problem;
 use turnpike_shared::ids::SessionId;
 use turnpike_shared::web::{ApiPath, SignedInCaller};
@@ -23,7 +24,8 @@ pub(crate) async fn end(
     caller: SignedInCaller,
     ApiPath(id): ApiPath<SessionId>,
 ) -> Result<StatusCode, Problem> {
-    let ended = app.accounts().end_session(caller.user, id);
+    let (how, now) = (SessionEnd::EndedFrom(caller.session), app.clock().now());
+    let ended = app.accounts().end_session(caller.user, id, how, now);
     let was_live = app.admission().changing(caller.user, ended).await?;
     if was_live {
         Ok(StatusCode::NO_CONTENT)

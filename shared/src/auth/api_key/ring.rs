@@ -269,6 +269,16 @@ impl KeyRing {
         })
     }
 
+    /// Whose keys they are.
+    pub fn owner(&self) -> UserId {
+        self.owner
+    }
+
+    /// A key as it is before any change.
+    pub fn key(&self, id: KeyId) -> Option<&ApiKeyRecord> {
+        self.find(id).ok()
+    }
+
     /// The slots that live keys have once `changes` are made.
     pub fn slots_after(&self, changes: &KeyChanges, now: Timestamp) -> BTreeSet<LimitSlot> {
         let as_changed = |key: &ApiKeyRecord| changes.changed.iter().find(|new| new.id == key.id);

@@ -9,9 +9,9 @@
 local month, kept = struct.unpack('>i8i8', ARGV[1])
 local stored = redis.call('HGET', KEYS[1], 'w')
 if stored then
-  local current, left = struct.unpack('>i8i8', stored)
+  local current, left, _, resets = struct.unpack('>i8i8i8i8', stored)
   if current < month then
-    redis.call('HSET', KEYS[1], 'w', struct.pack('>i8i8i8', month, 0, 0))
+    redis.call('HSET', KEYS[1], 'w', struct.pack('>i8i8i8i8', month, 0, 0, resets))
     if left > 0 then
       redis.call('HSET', KEYS[1], current, left)
     end

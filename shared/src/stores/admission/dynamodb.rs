@@ -29,7 +29,7 @@ use crate::clock::Timestamp;
 use crate::limits::policy::Mode;
 use crate::limits::{Ask, Check, Counter, Proof, Reading, Subject, Verdict, WindowId, counted};
 use crate::stores::tables::admission::{
-    ACTIVE, ADMISSION_SK, EPOCH, LIVE, StandingItem, subject_pk,
+    ACTIVE, ADMISSION_SK, EPOCH, LIVE, RESETS, StandingItem, subject_pk,
 };
 use crate::stores::tables::{PK, SK};
 use crate::stores::{DynamoDb, Item, Standing, StoreError, from_item, number, text};
@@ -158,6 +158,17 @@ impl DynamoDbEngine {
         checks: &[Check],
         now: Timestamp,
     ) -> Result<Vec<Reading>, EngineError> {
+        let (readings, _) = self.look_at_reset(subject, checks, now).await?;
+        Ok(readings)
+    }
+
+    /// As [`Self::look`], with how often the windows were reset.
+    pub(super) async fn look_at_reset(
+        &self,
+        subject: &Subject,
+        checks: &[Check],
+        now: Timestamp,
+    ) -> Result<(Vec<Reading>, u64), EngineError> {
         let item = self.item(subject).await?;
         let windows = windows_of(&item);
         let ask = Ask {
@@ -168,7 +179,8 @@ impl DynamoDbEngine {
         };
         let readings = readings(&ask, &windows);
         self.remember(subject, windows);
-        Ok(readings)
+        let resets = item.get(RESETS).and_then(number_of);
+        Ok((readings, resets.unwrap_or(0)))
     }
 
     /// The word left about copies that Valkey still holds.

@@ -9,6 +9,7 @@
 //! | `OUTBOX#<event>` | `EVENT` | [`OutboxItem`] |
 //! | `OUTBOX#<event>` | `NOTICE` | [`NoticeItem`] |
 //! | `AUDIT#<hour>` | an audit id | [`AuditOutboxItem`]: to be chained into the audit log |
+//! | `ADMINS` | `ACTIVE` | the set [`ACTIVE_ADMINS`]: who can administer the stage; never empty once it is there |
 //! | `SIGNING_KEYS` | `PUBLIC` | [`KeySetItem`]: what access tokens are verified with |
 //! | `HEALTH` | `PROBE` | nothing: `/health` reads it to see whether the table answers |
 
@@ -32,6 +33,10 @@ pub(crate) const KEY_SET_PK: &str = "SIGNING_KEYS";
 pub(crate) const KEY_SET_SK: &str = "PUBLIC";
 pub(crate) const PROBE_PK: &str = "HEALTH";
 pub(crate) const PROBE_SK: &str = "PROBE";
+pub(crate) const ADMINS_PK: &str = "ADMINS";
+pub(crate) const ADMINS_SK: &str = "ACTIVE";
+/// The ids of the active admins. An id has 36 bytes, and an item room for 10,000 of them.
+pub(crate) const ACTIVE_ADMINS: &str = "ids";
 
 /// What the sort keys of a user's API keys begin with; an id behind it sorts by its time.
 pub(crate) const KEY_SK_PREFIX: &str = "KEY#";
@@ -68,7 +73,16 @@ pub(crate) const AUDIT_PK_PREFIX: &str = "AUDIT#";
 
 /// Entries of one hour lie together, so that whoever looks for those left behind needs no scan.
 pub(crate) fn audit_pk(at: Timestamp) -> String {
-    format!("{AUDIT_PK_PREFIX}{}", at.seconds().div_euclid(3_600))
+    audit_pk_of(audit_hour(at))
+}
+
+pub(crate) fn audit_pk_of(hour: i64) -> String {
+    format!("{AUDIT_PK_PREFIX}{hour}")
+}
+
+/// In hours since the Unix epoch.
+pub(crate) fn audit_hour(at: Timestamp) -> i64 {
+    at.seconds().div_euclid(3_600)
 }
 
 pub(crate) fn outbox_pk(event: EventId) -> String {
@@ -93,9 +107,30 @@ pub(crate) struct UserItem {
     pub(crate) updated_at: i64,
     pub(crate) epoch: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) quota_override: Option<QuotaOverride>,
+    pub(crate) quota_override: Option<OverrideItem>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) keys_revoked: Option<KeysRevokedItem>,
+}
+
+pub(crate) const QUOTA_OVERRIDE: &str = "quota_override";
+
+/// One attribute, so that limits and the reason for them end together. Only the limits travel in
+/// tokens.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OverrideItem {
+    #[serde(flatten)]
+    pub(crate) limits: QuotaOverride,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) reason: Option<String>,
+}
+
+impl From<QuotaOverride> for OverrideItem {
+    fn from(limits: QuotaOverride) -> Self {
+        Self {
+            limits,
+            reason: None,
+        }
+    }
 }
 
 pub(crate) const KEYS_REVOKED: &str = "keys_revoked";
@@ -141,7 +176,7 @@ impl From<&User> for UserItem {
             created_at: user.created_at.millis(),
             updated_at: user.updated_at.millis(),
             epoch: user.epoch,
-            quota_override: user.quota_override,
+            quota_override: user.quota_override.map(OverrideItem::from),
             keys_revoked: user.keys_revoked.map(KeysRevokedItem::from),
         }
     }
@@ -160,7 +195,7 @@ impl From<UserItem> for User {
             created_at: Timestamp::from_millis(item.created_at),
             updated_at: Timestamp::from_millis(item.updated_at),
             epoch: item.epoch,
-            quota_override: item.quota_override,
+            quota_override: item.quota_override.map(|lifted| lifted.limits),
             keys_revoked: item.keys_revoked.map(KeysRevoked::from),
         }
     }
@@ -404,6 +439,28 @@ mod tests {
         assert_eq!(format!("{read:?}"), format!("{user:?}"));
         assert_eq!(read.email.as_str(), "Ada@example.com");
     }
+
+    #[test]
+    fn an_override_and_its_reason_survive_the_round_trip_with_and_without_one() {
+        let limits = QuotaOverride {
+            hour: Some(Allowance(None)),
+            day: Some(Allowance(Some(0))),
+            month: None,
+            expires_at: Some(7),
+        };
+
+        for reason in [None, Some("paid by invoice".to_owned())] {
+            let stored = OverrideItem {
+                limits,
+                reason: reason.clone(),
+            };
+            let value: AttributeValue = serde_dynamo::to_attribute_value(&stored).unwrap();
+            let read: OverrideItem = serde_dynamo::from_attribute_value(value).unwrap();
+
+            assert_eq!((read.limits, read.reason), (limits, reason));
+        }
+    }
+
     fn key() -> ApiKeyRecord {
         let at = Timestamp::from_millis(1_795_207_396_042);
         ApiKeyRecord {

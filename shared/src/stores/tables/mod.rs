@@ -1,6 +1,7 @@
 //! Key formats and attribute names, one file per table.
 
 pub(crate) mod admission;
+pub(crate) mod audit;
 pub(crate) mod credentials;
 pub(crate) mod identity;
 pub(crate) mod usage;

@@ -1,0 +1,148 @@
+//! The audit log: what is in it, that each entry is in it once, and that nobody can change it
+//! unseen.
+
+mod chain;
+mod entries;
+mod faults;
+mod tampering;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::Value;
+use turnpike_shared::audit::{Action, Actor, AuditEntry, ChainKey, Verdict, Verification};
+use turnpike_shared::auth::StageSecret;
+use turnpike_shared::clock::Timestamp;
+use turnpike_shared::stores::{AuditLog, AuditOutboxKey, AuditWriter, UserStore};
+
+use crate::limits::engines::{accounts_at, client_at, start_tables};
+use crate::support::{OwnEngine, TestStack, dynamodb_at};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const T: Timestamp = Timestamp::from_millis(1_795_207_396_042);
+const EVERYTHING: usize = 1_000_000;
+
+fn key() -> ChainKey {
+    ChainKey::new(&StageSecret::new(&SECRET.into()).unwrap())
+}
+
+fn log_at(endpoint: &str) -> AuditLog {
+    AuditLog::new(&dynamodb_at(endpoint), "AuditTable".to_owned(), key())
+}
+
+fn writer_at(endpoint: &str) -> AuditWriter {
+    AuditWriter::new(log_at(endpoint), "IdentityTable".to_owned())
+}
+
+async fn verify(log: &AuditLog) -> Verdict {
+    let mut verification = Verification::default();
+    log.verify(&mut verification).await.unwrap()
+}
+
+/// Every entry of a log, oldest first.
+async fn logged(log: &AuditLog) -> Vec<AuditEntry> {
+    let page = log.page(None, EVERYTHING).await.unwrap();
+    page.entries
+        .into_iter()
+        .rev()
+        .map(|logged| logged.entry)
+        .collect()
+}
+
+/// The tables of an engine of the test's own, and who writes and reads the log in them.
+struct OwnLog {
+    engine: OwnEngine,
+    users: UserStore,
+    writer: AuditWriter,
+    log: AuditLog,
+}
+
+impl OwnLog {
+    async fn start() -> Self {
+        let engine = start_tables().await;
+        let endpoint = engine.endpoint();
+        Self {
+            users: accounts_at(&endpoint).users().clone(),
+            writer: writer_at(&endpoint),
+            log: log_at(&endpoint),
+            engine,
+        }
+    }
+
+    fn client(&self) -> Client {
+        client_at(&self.engine.endpoint())
+    }
+
+    /// Leaves `count` entries in the outbox, a second after each other.
+    async fn leave(&self, count: u64) -> Vec<AuditEntry> {
+        let mut entries = vec![];
+        for second in 0..count {
+            let at = T.plus(Duration::from_secs(second));
+            let entry = AuditEntry::new(at, Actor::System, Action::QuotaReset, second)
+                .with("number", second);
+            self.users.leave_entry(&entry).await.unwrap();
+            entries.push(entry);
+        }
+        entries
+    }
+
+    /// A log with `count` entries.
+    async fn with(count: u64) -> (Self, Vec<AuditEntry>) {
+        let log = Self::start().await;
+        let entries = log.leave(count).await;
+        log.writer
+            .sweep(T.plus(Duration::from_secs(count)))
+            .await
+            .unwrap();
+        assert_eq!(logged(&log.log).await, entries);
+        (log, entries)
+    }
+
+    /// How many entries are left in the outbox.
+    async fn left(&self) -> usize {
+        outbox(&self.client()).await.len()
+    }
+}
+
+/// Where an entry was left.
+fn place(entry: &AuditEntry) -> AuditOutboxKey {
+    let hour = entry.at.seconds() / 3_600;
+    AuditOutboxKey::of(&format!("AUDIT#{hour}"), &entry.id.to_string()).unwrap()
+}
+
+/// What is in the outbox.
+async fn outbox(client: &Client) -> Vec<AttributeValue> {
+    let all = client
+        .scan()
+        .table_name("IdentityTable")
+        .send()
+        .await
+        .unwrap();
+    let is_left =
+        |item: &&HashMap<String, AttributeValue>| item["pk"].as_s().unwrap().starts_with("AUDIT#");
+    let left = all.items().iter().filter(is_left);
+    left.map(|item| item["entry"].clone()).collect()
+}
+
+fn text(text: impl ToString) -> AttributeValue {
+    AttributeValue::S(text.to_string())
+}
+
+/// A stack whose log can be read with this module's key.
+async fn stack() -> TestStack {
+    TestStack::start_with(|env| env.with("TURNPIKE_AUDIT_SECRET", SECRET)).await
+}
+
+/// What the log of a stack says once everything that was left has joined it, oldest first.
+async fn log_of(stack: &TestStack) -> Vec<Value> {
+    stack.stack.settle().await.unwrap();
+    let log = log_at(stack.engine_endpoint().await);
+    assert_eq!(verify(&log).await.broken, None);
+    let entries = logged(&log).await;
+    entries
+        .iter()
+        .map(|entry| serde_json::to_value(entry).unwrap())
+        .collect()
+}
