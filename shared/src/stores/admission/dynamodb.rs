@@ -770,6 +770,7 @@ mod tests {
             live: (0..MAX_SESSIONS)
                 .map(|_| SessionId::new(NOW).short())
                 .collect(),
+            rs: 1_000,
         };
         let mut item = to_item(standing).unwrap();
         item.insert(CLOSED.to_owned(), number(24_322));
