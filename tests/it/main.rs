@@ -10,6 +10,7 @@
 mod architecture;
 mod audit;
 mod auth;
+mod authorizer;
 mod configuration;
 mod conventions;
 mod denials;

@@ -79,6 +79,8 @@ pub enum StartError {
     Auth(#[from] turnpike_auth::StartError),
     #[error("the function audit-writer cannot start")]
     AuditWriter(#[from] turnpike_audit_writer::StartError),
+    #[error("the function authorizer cannot start")]
+    Authorizer(#[from] turnpike_authorizer::StartError),
     #[error("the function users cannot start")]
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
@@ -375,6 +377,8 @@ async fn event_functions(
     functions.add("audit-writer", audit_writer);
     let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
     functions.add("usage-rollup", rollup);
+    let authorizer = turnpike_authorizer::App::new(env, parts.clone()).await?;
+    functions.add("authorizer", authorizer);
     Ok(functions)
 }
 

@@ -24,7 +24,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use admission::{Admits, ClientIp, SignedInCaller, admit, problem_of, require};
+pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::ApiJson;
 pub use limit_object::{LimitStateObject, QuotaBody};
 pub use list::{CursorKey, ListOf, ListQuery, Page};
