@@ -40,7 +40,7 @@ make package | tee "$packages"
 bootstraps=target/bench
 bootstrap() { PATH="$PWD/.venv/bin:$PATH" cargo lambda build --release --locked --lambda-dir "$bootstraps" "$@"; }
 say 'bench: building the functions for this processor'
-for function in auth system users; do
+for function in admin auth system users; do
   [[ ! -d functions/$function ]] || bootstrap --package "turnpike-$function"
 done
 say 'bench: building what they are measured against'

@@ -24,6 +24,32 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/.well-known/jwks.json", Open),
     ("GET", "/.well-known/openid-configuration", Open),
     ("GET", "/.well-known/security.txt", Open),
+    ("GET", "/api/v1/admin/policy", Scope("admin:read")),
+    ("GET", "/api/v1/admin/users", Scope("admin:read")),
+    ("GET", "/api/v1/admin/users/{id}", Scope("admin:read")),
+    ("PATCH", "/api/v1/admin/users/{id}", Scope("admin:write")),
+    (
+        "DELETE",
+        "/api/v1/admin/users/{id}/quota",
+        Scope("admin:write"),
+    ),
+    ("GET", "/api/v1/admin/users/{id}/quota", Scope("admin:read")),
+    (
+        "PUT",
+        "/api/v1/admin/users/{id}/quota",
+        Scope("admin:write"),
+    ),
+    (
+        "POST",
+        "/api/v1/admin/users/{id}/quota/reset",
+        Scope("admin:write"),
+    ),
+    (
+        "POST",
+        "/api/v1/admin/users/{id}/sessions/revoke",
+        Scope("admin:write"),
+    ),
+    ("GET", "/api/v1/analytics/usage", Scope("usage:read")),
     ("POST", "/api/v1/auth/login", Open),
     ("POST", "/api/v1/auth/logout", Session),
     ("POST", "/api/v1/auth/logout-all", Session),
@@ -56,6 +82,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/users/me", Scope("profile:read")),
     ("PATCH", "/api/v1/users/me", Scope("profile:write")),
     ("GET", "/api/v1/users/quota", Scope("usage:read")),
+    ("GET", "/api/v1/users/usage", Scope("usage:read")),
     ("GET", "/docs", Open),
     ("GET", "/docs/errors", Open),
     ("GET", "/docs/errors/{code}", Open),
@@ -65,8 +92,8 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/openapi.json", Open),
 ];
 
-/// The scopes of admins alone.
-const OF_ADMINS: [&str; 2] = ["keys:verify", "limits:check"];
+/// The scopes that no plain user has.
+const OF_ADMINS: [&str; 4] = ["admin:read", "admin:write", "keys:verify", "limits:check"];
 
 fn described_routes() -> BTreeSet<(String, String)> {
     let document = turnpike_local::openapi::document().unwrap();

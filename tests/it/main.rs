@@ -7,6 +7,8 @@
     reason = "in a test, what is not as expected is to stop it"
 )]
 
+mod admin;
+mod analytics;
 mod architecture;
 mod audit;
 mod auth;
@@ -15,6 +17,7 @@ mod configuration;
 mod conventions;
 mod denials;
 mod deployed;
+mod idempotency;
 mod keys;
 mod lambda;
 mod limits;

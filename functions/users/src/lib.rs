@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod me;
 mod quota;
+mod usage;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -35,6 +36,7 @@ fn described_routes() -> OpenApiRouter<App> {
         ))
         .routes(routes!(api_keys::rotate::rotate))
         .routes(routes!(quota::quota))
+        .routes(routes!(usage::usage))
         .routes(routes!(limits::explain::explain))
         .routes(routes!(keys::verify::verify))
         .routes(routes!(limits::check::check))
@@ -45,7 +47,8 @@ pub fn router(app: App) -> Router {
     let (routes, _) = described_routes().split_for_parts();
     let context = app.function_context();
     let cors = app.cors();
-    let admitted = routes.layer(from_fn_with_state(app.clone(), web::admit::<App>));
+    let kept = routes.layer(from_fn_with_state(app.clone(), web::keep_answers::<App>));
+    let admitted = kept.layer(from_fn_with_state(app.clone(), web::admit::<App>));
     web::with_conventions(admitted.with_state(app), context, &cors)
 }
 

@@ -37,9 +37,14 @@ pub(crate) async fn ensure(
         .unwrap_or_else(|| SecretString::from(OneTimeToken::generate().expose()[..20].to_owned()));
     if let Some(owner) = accounts.owner_of(&email.key()).await? {
         let user = accounts.users().user(owner).await?;
-        if !user.is_some_and(|user| user.roles.contains(&Role::Admin)) {
+        let is_admin = |user: &User| user.roles.contains(&Role::Admin);
+        let Some(user) = user.filter(is_admin) else {
             let problem = "the account with the address in TURNPIKE_ADMIN_EMAIL is no admin's";
             return Err(StartError::Admin(problem.into()));
+        };
+        if user.is_active_admin() {
+            // An older release may have made it, which kept no list of admins.
+            accounts.users().admin_is_listed(owner).await?;
         }
         return Ok(FirstAdmin {
             email: email.to_string(),

@@ -13,7 +13,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use turnpike_shared::admission::{AdmissionParts, Budgets};
+use turnpike_shared::admission::{AdmissionParts, Budgets, Refusals};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
@@ -75,12 +75,18 @@ pub enum StartError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the function admin cannot start")]
+    AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function history cannot start")]
+    History(#[from] turnpike_history::StartError),
     #[error("the function audit-writer cannot start")]
     AuditWriter(#[from] turnpike_audit_writer::StartError),
     #[error("the function authorizer cannot start")]
     Authorizer(#[from] turnpike_authorizer::StartError),
+    #[error("the function quota-reset cannot start")]
+    QuotaReset(#[from] turnpike_quota_reset::StartError),
     #[error("the function users cannot start")]
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
@@ -187,6 +193,7 @@ impl Stack {
             clock: clock.clone(),
             budgets,
             policy,
+            refusals: Refusals::default(),
             recorder: recorder.clone(),
         };
         let events = match &embedded {
@@ -379,6 +386,8 @@ async fn event_functions(
     functions.add("usage-rollup", rollup);
     let authorizer = turnpike_authorizer::App::new(env, parts.clone()).await?;
     functions.add("authorizer", authorizer);
+    let reset = turnpike_quota_reset::App::new(env, parts.clone()).await?;
+    functions.add("quota-reset", reset);
     Ok(functions)
 }
 
@@ -394,11 +403,18 @@ async fn functions(
         clock: admission.clock.clone(),
     };
     let system = turnpike_system::App::new(env, parts)?;
+    let admin = turnpike_admin::App::new(env.clone(), admission.clone()).await?;
     let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
+    let history = turnpike_history::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HashMap::from([
+        ("AdminFunction".to_owned(), turnpike_admin::router(admin)),
         ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
+        (
+            "HistoryFunction".to_owned(),
+            turnpike_history::router(history),
+        ),
         ("SystemFunction".to_owned(), turnpike_system::router(system)),
         ("UsersFunction".to_owned(), turnpike_users::router(users)),
     ]))

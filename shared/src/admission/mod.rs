@@ -8,6 +8,7 @@
 
 mod directory;
 mod ladder;
+mod months;
 mod refusals;
 mod request;
 mod setup;
@@ -20,22 +21,24 @@ use moka::sync::Cache;
 
 use self::directory::Directory;
 use self::ladder::{Ladder, Outcome};
-use self::refusals::Refusals;
 use crate::auth::{
     ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, Tier, User,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::config::UserTables;
 use crate::ids::{KeyId, SessionId, UserId};
 use crate::limits::plan::{self, TierLimit};
 use crate::limits::policy::{OnOutage, Policy};
 use crate::limits::{Ask, Check, LimitReport, Proof, Reading, Subject, Verdict};
 use crate::policy_source::PolicySource;
 use crate::stores::{
-    DynamoDb, DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink,
+    Drained, DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink,
 };
 use crate::usage::UsageCaller;
 
 pub use directory::KeyHolder;
+pub use months::Unspent;
+pub use refusals::Refusals;
 pub use request::{LetIn, RequestNotes, notes};
 pub use setup::{AdmissionParts, SetupError};
 
@@ -279,22 +282,27 @@ enum CountedBy {
 }
 
 impl Admission {
-    pub fn new(
-        dynamodb: &DynamoDb,
-        admission_table: String,
-        users: UserStore,
+    fn new(
+        parts: AdmissionParts,
+        tables: UserTables,
         policy: PolicySource,
         valkey: Option<ValkeyLink>,
-        budgets: Budgets,
-        clock: Clock,
     ) -> Self {
-        let truth = DynamoDbEngine::new(dynamodb, admission_table, budgets.dynamodb);
+        let AdmissionParts {
+            dynamodb,
+            clock,
+            budgets,
+            refusals,
+            ..
+        } = parts;
+        let truth = DynamoDbEngine::new(&dynamodb, tables.admission.clone(), budgets.dynamodb);
+        let users = UserStore::new(&dynamodb.within(budgets.dynamodb), tables);
         let valkey = valkey.map(|link| ValkeyEngine::new(link, truth.clone(), clock.clone()));
         Self(Arc::new(Inner {
             policy,
             ladder: Ladder::new(valkey, truth),
             directory: Directory::new(users),
-            refusals: Refusals::default(),
+            refusals,
             confirmed: Cache::builder()
                 .max_capacity(MAX_CONFIRMED)
                 .time_to_live(CONFIRMED_FOR)
@@ -578,7 +586,6 @@ impl Admission {
             subject: Some(subject.clone()),
         };
         let changed = Box::pin(change).await;
-        self.0.refusals.forget(&subject);
         let mut told = Box::pin(valkey.forget(&subject)).await;
         if told.is_err() {
             told = Box::pin(valkey.forget(&subject)).await;
@@ -593,8 +600,29 @@ impl Admission {
                 tracing::error!(cause = %error, user = %user, "no word could be left of a change");
             }
         }
+        // Until the copy is gone, somebody may be refused by what it says.
+        self.0.refusals.forget(&subject);
         untold.subject = None;
         changed
+    }
+
+    /// As [`Self::changing`], for a change that clears a user's windows. It is told what of the
+    /// month Valkey had leased and not spent, which nobody can spend any more.
+    pub async fn resetting<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        user: UserId,
+        reset: impl FnOnce(Option<Drained>) -> F,
+    ) -> Result<T, E> {
+        let drained = async {
+            let valkey = self.0.ladder.valkey()?;
+            let drained = Box::pin(valkey.drain(&Subject::User(user))).await;
+            drained.unwrap_or_else(|error| {
+                tracing::debug!(cause = %error, "what is leased to Valkey stays charged");
+                None
+            })
+        };
+        self.changing(user, async { reset(drained.await).await })
+            .await
     }
 
     async fn admit_session(
@@ -751,9 +779,11 @@ impl Admission {
         if let Some(report) = self.0.refusals.of(&subject, &checks, now) {
             return Ok(Some(Denied::Limited(report.as_ref().clone())));
         }
+        let asked = self.0.refusals.since();
         match self.look_at(&subject, &checks).await {
             Ok(report) if report.is_refused() => {
-                self.0.refusals.remember(&subject, &checks, &report, now);
+                let refusals = &self.0.refusals;
+                refusals.remember(&subject, &checks, &report, asked, now);
                 Ok(Some(Denied::Limited(report)))
             }
             Ok(_) | Err(EngineError::Away(_)) => Ok(None),
@@ -786,6 +816,7 @@ impl Admission {
             checks,
             now,
         };
+        let asked = self.0.refusals.since();
         let outcome = Box::pin(self.0.ladder.decide(&ask, on_outage)).await;
         notes::degraded(self.0.ladder.degraded());
         let credential = match (subject, proof) {
@@ -813,7 +844,8 @@ impl Admission {
             }
             Verdict::Refused(readings) => {
                 let report = LimitReport::new(checks, &readings, false);
-                self.0.refusals.remember(subject, checks, &report, now);
+                let refusals = &self.0.refusals;
+                refusals.remember(subject, checks, &report, asked, now);
                 Asked::Refused(report)
             }
             Verdict::Outdated => Asked::Outdated,

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{Admission, Budgets};
+use super::{Admission, Budgets, Refusals};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, StageConfig, UserTables, ValkeyConfig};
 use crate::policy_source::{PolicyOrigin, PolicySource, PolicySourceError};
-use crate::stores::{DynamoDb, PolicyStore, UserStore, ValkeyLink};
+use crate::stores::{DynamoDb, PolicyStore, ValkeyLink};
 use crate::usage_recorder::UsageRecorder;
 
 /// Why admission cannot start.
@@ -26,6 +26,9 @@ pub struct AdmissionParts {
     pub budgets: Budgets,
     /// A policy in a file instead of the table's.
     pub policy: Option<PathBuf>,
+    /// What the functions of a process have refused together: who changes limits in one of them
+    /// is to be believed by all.
+    pub refusals: Refusals,
     /// Where what is let in is recorded: one for all functions of a process.
     pub recorder: UsageRecorder,
 }
@@ -40,6 +43,7 @@ impl AdmissionParts {
             clock,
             budgets: Budgets::default(),
             policy: None,
+            refusals: Refusals::default(),
         })
     }
 }
@@ -51,17 +55,11 @@ impl Admission {
         stage: &StageConfig,
         parts: AdmissionParts,
     ) -> Result<Self, SetupError> {
-        let AdmissionParts {
-            dynamodb,
-            clock,
-            budgets,
-            policy,
-            ..
-        } = parts;
         let tables = UserTables::read(env)?;
-        let origin = match policy {
+        let (dynamodb, clock) = (&parts.dynamodb, &parts.clock);
+        let origin = match parts.policy.clone() {
             Some(file) => PolicyOrigin::File(file),
-            None => PolicyOrigin::Table(PolicyStore::new(&dynamodb, tables.admission.clone())),
+            None => PolicyOrigin::Table(PolicyStore::new(dynamodb, tables.admission.clone())),
         };
         let valkey = match ValkeyConfig::read(env, stage.stage)? {
             None => None,
@@ -69,7 +67,7 @@ impl Admission {
                 config,
                 env,
                 clock.clone(),
-                budgets.valkey,
+                parts.budgets.valkey,
             )?),
         };
         let connected = async {
@@ -78,15 +76,6 @@ impl Admission {
             }
         };
         let (policy, ()) = tokio::join!(PolicySource::open(origin, clock.clone()), connected);
-        let admission = tables.admission.clone();
-        Ok(Self::new(
-            &dynamodb,
-            admission,
-            UserStore::new(&dynamodb.within(budgets.dynamodb), tables),
-            policy?,
-            valkey,
-            budgets,
-            clock,
-        ))
+        Ok(Self::new(parts, tables, policy?, valkey))
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing in here knows DynamoDB or HTTP; `tests/it/architecture.rs` holds it to that.
 
 pub mod access_token;
+pub mod administration;
 pub mod api_key;
 pub mod email;
 pub mod key_set;
@@ -19,6 +20,7 @@ pub mod user;
 mod verified_tokens;
 
 pub use access_token::{Claims, TokenProfile, TokenRejected};
+pub use administration::{ChangedBy, UserChange};
 pub use api_key::grant::{GrantRefused, Grantor, KeyGrant};
 pub use api_key::networks::{CidrList, Network};
 pub use api_key::record::{

@@ -25,9 +25,12 @@ impl Tier {
     pub fn enterprise() -> Self {
         Self("enterprise".to_owned())
     }
-}
 
-impl Tier {
+    /// The tier of that name. Whether there is one says the policy.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -46,6 +49,19 @@ pub enum Role {
     User,
     Support,
     Admin,
+}
+
+impl Role {
+    /// Every role, in the order in which a user's are listed.
+    pub const ALL: [Self; 3] = [Self::User, Self::Support, Self::Admin];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Support => "support",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// An account.
@@ -67,4 +83,11 @@ pub struct User {
     pub epoch: u64,
     /// That all keys made before were revoked together, if they ever were.
     pub keys_revoked: Option<KeysRevoked>,
+}
+
+impl User {
+    /// Whether this is somebody who can administer the stage now.
+    pub fn is_active_admin(&self) -> bool {
+        self.is_active && self.roles.contains(&Role::Admin)
+    }
 }

@@ -31,6 +31,17 @@ pub struct Route {
     pub path: &'static str,
     pub class: &'static str,
     pub access: Access,
+    /// Whether it takes an `Idempotency-Key`. Its handler then has to keep its answer.
+    pub takes_idempotency_key: bool,
+}
+
+impl Route {
+    const fn with_idempotency_key(self) -> Self {
+        Self {
+            takes_idempotency_key: true,
+            ..self
+        }
+    }
 }
 
 const fn route(
@@ -44,6 +55,7 @@ const fn route(
         path,
         class,
         access,
+        takes_idempotency_key: false,
     }
 }
 
@@ -51,9 +63,60 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{Open, Scoped, Session, Uncounted};
     use Scope::{
-        KeysRead, KeysVerify, KeysWrite, LimitsCheck, ProfileRead, ProfileWrite, UsageRead,
+        AdminRead, AdminWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck, ProfileRead,
+        ProfileWrite, UsageRead,
     };
     &[
+        route("GET", "/api/v1/admin/policy", "admin", Scoped(AdminRead)),
+        route("GET", "/api/v1/admin/users", "admin", Scoped(AdminRead)),
+        route(
+            "GET",
+            "/api/v1/admin/users/{id}",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route(
+            "PATCH",
+            "/api/v1/admin/users/{id}",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "DELETE",
+            "/api/v1/admin/users/{id}/quota",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/admin/users/{id}/quota",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route(
+            "PUT",
+            "/api/v1/admin/users/{id}/quota",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/admin/users/{id}/quota/reset",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/admin/users/{id}/sessions/revoke",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/analytics/usage",
+            "default",
+            Scoped(UsageRead),
+        ),
         route("POST", "/api/v1/auth/login", "auth", Open),
         route("POST", "/api/v1/auth/logout", "default", Session),
         route("POST", "/api/v1/auth/logout-all", "default", Session),
@@ -62,7 +125,7 @@ pub const ROUTES: &[Route] = {
         route("POST", "/api/v1/auth/password/reset", "auth", Open),
         route("POST", "/api/v1/auth/password/reset/confirm", "auth", Open),
         route("POST", "/api/v1/auth/refresh", "token", Open),
-        route("POST", "/api/v1/auth/register", "register", Open),
+        route("POST", "/api/v1/auth/register", "register", Open).with_idempotency_key(),
         route("GET", "/api/v1/auth/sessions", "default", Session),
         route("DELETE", "/api/v1/auth/sessions/{id}", "default", Session),
         route("POST", "/api/v1/auth/verify-email", "default", Session),
@@ -85,7 +148,8 @@ pub const ROUTES: &[Route] = {
             "/api/v1/users/api-keys",
             "default",
             Scoped(KeysWrite),
-        ),
+        )
+        .with_idempotency_key(),
         route(
             "GET",
             "/api/v1/users/api-keys/{id}",
@@ -109,7 +173,8 @@ pub const ROUTES: &[Route] = {
             "/api/v1/users/api-keys/{id}/rotate",
             "default",
             Scoped(KeysWrite),
-        ),
+        )
+        .with_idempotency_key(),
         route(
             "GET",
             "/api/v1/users/limits/explain",
@@ -119,6 +184,7 @@ pub const ROUTES: &[Route] = {
         route("GET", "/api/v1/users/me", "default", Scoped(ProfileRead)),
         route("PATCH", "/api/v1/users/me", "default", Scoped(ProfileWrite)),
         route("GET", "/api/v1/users/quota", "default", Scoped(UsageRead)),
+        route("GET", "/api/v1/users/usage", "default", Scoped(UsageRead)),
     ]
 };
 

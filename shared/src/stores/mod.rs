@@ -5,6 +5,8 @@
 //! ignore what has expired although DynamoDB's TTL has not removed it yet.
 
 mod accounts;
+mod administration;
+mod admins;
 mod admission;
 mod api_keys;
 mod audit_log;
@@ -12,10 +14,12 @@ mod audit_outbox;
 mod audit_writer;
 mod client;
 mod error;
+mod idempotency;
 mod key_set;
 mod mailing;
 mod one_time_tokens;
 mod passwords;
+mod periods;
 mod policy;
 mod probe;
 mod records;
@@ -25,6 +29,7 @@ mod standing;
 pub mod tables;
 mod transaction;
 mod usage;
+mod user_lists;
 pub mod valkey;
 
 use std::fmt::Display;
@@ -35,7 +40,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
-pub use admission::{DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
+pub use administration::Administered;
+pub use admission::{
+    CountedMonths, Drained, DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError,
+};
 pub use api_keys::{KeyPage, KeysShown};
 pub use audit_log::{AuditLog, AuditPage, LoggedEntry};
 pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
@@ -45,12 +53,14 @@ pub use error::StoreError;
 pub use mailing::{MailQueued, PreparedMail, event_of_outbox_key};
 pub use one_time_tokens::Redeemed;
 pub use passwords::PasswordChanged;
+pub use periods::{ClosedPeriod, Metered, Notice, PeriodStore, UsersPage};
 pub use policy::{PolicyStore, policy_item_document};
 pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};
 pub use sessions::{Refreshed, SignedIn};
 pub use standing::Standing;
 pub use usage::{UsageStore, Whose, Written};
+pub use user_lists::{UserPage, UsersListed};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
 
 use crate::config::{Tables, UserTables};

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 
 use super::accounts::create;
+use super::admission::Expression;
 use super::tables::admission::{ACTIVE, ADMISSION_SK, EPOCH, LIVE, StandingItem, VERSION, user_pk};
 use super::tables::{PK, SK};
 use super::transaction::IntoWrite;
@@ -25,6 +26,8 @@ pub struct Standing {
     /// Raised by every change of the user's record or keys.
     pub epoch: u64,
     pub is_active: bool,
+    /// How often the windows were reset.
+    pub resets: u64,
     live: BTreeSet<String>,
 }
 
@@ -58,6 +61,7 @@ impl From<StandingItem> for Standing {
             version: item.v,
             epoch: item.ep,
             is_active: item.active,
+            resets: item.rs,
             live: item.live,
         }
     }
@@ -112,6 +116,7 @@ impl UserStore {
                 ep: user.epoch,
                 active: user.is_active,
                 live: session.iter().map(|session| session.short()).collect(),
+                rs: 0,
             },
         )
     }
@@ -216,5 +221,35 @@ impl UserStore {
             .update_expression(format!("{set}ADD #v :one{remove}{delete}"))
             .condition_expression(condition)
             .into_write()
+    }
+
+    /// The write that follows a change of a user's record by an admin: `read` is the user as the
+    /// change found them, active or not. Who is made inactive or active has no session left. It
+    /// fails when the record is no longer the one that was read, or when `also` does not hold.
+    pub(super) fn standing_follows(
+        &self,
+        read: &User,
+        is_active: bool,
+        also: Expression,
+    ) -> TransactWriteItem {
+        let mut it = also;
+        let (version, one) = (it.name(VERSION), it.value(number(1)));
+        it.set(format!("{version} = {version} + {one}"));
+        let (epoch, before) = (it.name(EPOCH), it.value(number(read.epoch)));
+        let is_of_that_record = format!("{epoch} = {before}");
+        it.require(is_of_that_record);
+        let next = it.value(number(read.epoch + 1));
+        it.set(format!("{epoch} = {next}"));
+        if is_active != read.is_active {
+            let (active, becomes) = (it.name(ACTIVE), it.value(AttributeValue::Bool(is_active)));
+            it.set(format!("{active} = {becomes}"));
+            let live = it.name(LIVE);
+            it.remove(live);
+        }
+        let update = Update::builder()
+            .table_name(&self.admission)
+            .key(PK, text(user_pk(read.id)))
+            .key(SK, text(ADMISSION_SK));
+        it.apply_to_write(update).into_write()
     }
 }

@@ -66,7 +66,8 @@ pub struct Page<T> {
 
 /// Which list of whom a cursor belongs to.
 pub struct ListOf<'a> {
-    pub name: &'static str,
+    /// What is listed, with every filter: a cursor of one selection is none of another's.
+    pub name: &'a str,
     pub caller: &'a str,
 }
 

@@ -6,6 +6,8 @@
 mod admission;
 mod body;
 mod cors;
+pub mod fields;
+mod idempotency;
 mod limit_object;
 mod list;
 mod params;
@@ -15,6 +17,7 @@ mod rate_limit_headers;
 mod request_context;
 mod security_headers;
 mod strict_json;
+mod usage_object;
 mod user_object;
 
 use std::sync::Arc;
@@ -26,12 +29,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::ApiJson;
+pub use idempotency::{Answer, AnswerKeeper, Answers, KeepsAnswers, Repetition, keep_answers};
 pub use limit_object::{LimitStateObject, QuotaBody};
 pub use list::{CursorKey, ListOf, ListQuery, Page};
 pub use params::{ApiPath, ApiQuery};
 pub use peer::PeerIp;
 pub use problem::{ProblemBody, ValidationProblemBody};
 pub use request_context::{FunctionContext, Identified, TraceHeader};
+pub use usage_object::{StageUsageBody, StageUsageQuery, UsageBody, UsageQuery};
 pub use user_object::{UserBody, UserObject};
 
 use crate::config::Cors;

@@ -22,12 +22,12 @@ async fn an_unknown_path_is_404_before_any_credential_is_looked_at() {
         "/_local/nothing",
         "/api/v1/users",
         "/api/v1/users/nothing",
-        "/api/v1/admin/users",
+        "/api/v1/admin/upstreams",
         "/API/V1/AUTH/ME",
         "/%2e%2e/etc/passwd",
         "/docs/errors/nothing",
         "/metrics",
-        "/2015-03-31/functions/auth/invocations",
+        "/2015-03-31/functions/auth/nothing",
     ];
 
     for path in paths {

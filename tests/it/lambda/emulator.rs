@@ -206,7 +206,7 @@ pub(super) fn own_variables(function: &str) -> Vec<(&'static str, &'static str)>
             ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
         ],
         // No credentials and no private keys: it verifies tokens with what `auth` has published.
-        "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
+        "admin" | "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
         _ => vec![],
     }
 }

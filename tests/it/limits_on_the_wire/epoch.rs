@@ -16,19 +16,19 @@ use super::{
 use crate::support::{Account, Answer, CountingProxy, OwnEngine, PASSWORD, RedisServer, TestStack};
 
 /// Two instances of one stage: one engine, one Valkey if there is one, the same keys.
-pub(super) struct Instances {
-    pub(super) first: TestStack,
-    pub(super) second: TestStack,
-    pub(super) server: Option<RedisServer>,
+pub(crate) struct Instances {
+    pub(crate) first: TestStack,
+    pub(crate) second: TestStack,
+    pub(crate) server: Option<RedisServer>,
     /// In front of the second one's DynamoDB.
-    pub(super) proxy: CountingProxy,
+    pub(crate) proxy: CountingProxy,
     engine: OwnEngine,
     _policy: Option<PolicyFile>,
 }
 
 impl Instances {
     /// With the policy that is compiled in, if no other is given.
-    pub(super) async fn start(decider: Decider, policy: Option<PolicyFile>) -> Self {
+    pub(crate) async fn start(decider: Decider, policy: Option<PolicyFile>) -> Self {
         let engine = OwnEngine::start().await;
         let proxy = CountingProxy::start(&engine).await;
         let server = decider.server().await;
@@ -55,12 +55,12 @@ impl Instances {
     }
 
     /// Moves the time of both on.
-    pub(super) fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.first.pass(time);
         self.second.pass(time);
     }
 
-    fn both(&self) -> [(&'static str, &TestStack); 2] {
+    pub(crate) fn both(&self) -> [(&'static str, &TestStack); 2] {
         [("second", &self.second), ("first", &self.first)]
     }
 
@@ -71,6 +71,21 @@ impl Instances {
             .first
             .set_user_attribute_at(&endpoint, &account.id, name, value);
         changed.await;
+    }
+
+    /// Makes somebody an admin in the tables: an engine of the test's own has no first one.
+    pub(crate) async fn make_admin(&self, account: &Account, tier: &str) {
+        let tier = AttributeValue::S(tier.to_owned());
+        self.change_in_tables(account, "tier", tier).await;
+        let roles = ["user", "admin"].map(|role| AttributeValue::S(role.to_owned()));
+        let roles = AttributeValue::L(roles.into());
+        self.change_in_tables(account, "roles", roles).await;
+        if let Some(server) = &self.server {
+            let key = format!("tp:{{USER#{}}}:standing", account.id);
+            let mut connection = server.connection().await;
+            let mut remove = redis::cmd("DEL");
+            remove.arg(key).exec_async(&mut connection).await.unwrap();
+        }
     }
 
     /// Takes Valkey's copy of a user's standing away, as whoever makes a change does.

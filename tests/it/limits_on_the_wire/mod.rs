@@ -2,7 +2,7 @@
 //! instances, and in what they cost.
 
 mod calls;
-mod epoch;
+pub(crate) mod epoch;
 mod order;
 mod sign_in;
 mod wire;
@@ -47,12 +47,12 @@ limits = [{ rate = "1000000/minute", per = "ip" }]
 
 /// What decides limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Decider {
+pub(crate) enum Decider {
     DynamoDb,
     Valkey,
 }
 
-const DECIDERS: [Decider; 2] = [Decider::DynamoDb, Decider::Valkey];
+pub(crate) const DECIDERS: [Decider; 2] = [Decider::DynamoDb, Decider::Valkey];
 
 impl Decider {
     /// The server that it needs.
@@ -69,10 +69,10 @@ fn url_of(server: Option<&RedisServer>) -> Option<String> {
 }
 
 /// A policy of the test's own, in a file.
-struct PolicyFile(TempDir);
+pub(crate) struct PolicyFile(TempDir);
 
 impl PolicyFile {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let file = Self(tempfile::tempdir().unwrap());
         file.write(text);
         file

@@ -6,19 +6,22 @@
 -- KEYS[1]   the copy of the subject's standing, a hash: copy (when it was made, then the text of ARGV[6]), gen
 -- KEYS[2..] one hash for each check, in the order of the checks. All keys carry the subject as hash tag.
 --             of a sliding window: w (the newest bucket, what was counted in it, what counts of all older ones as of then, the
---                                  bucket before it or -1), 0..60 the older buckets by index mod 61
---             of the month:        w (the month, what is leased and not spent, what the month has lost in all)
+--                                  bucket before it or -1, the resets), 0..60 the older buckets by index mod 61
+--             of the month:        w (the month, what is leased and not spent, what the month has lost in all, the resets), and
+--                                  by its number each month before of which something was not spent, with how much
+--           What was counted under another number of resets than the standing has counts as absent.
 --
 -- ARGV[1]   numbers: now in milliseconds since the Unix epoch, or -1 for the server's own time; copies that were made before
---           this moment (milliseconds) count as absent; 1 to count, 0 to look only; then five for each check: limit, cost,
---           seconds of the window (0: the month), 1 to enforce or 0 for shadow mode, the month
+--           this moment (milliseconds) count as absent; 1 to count, 0 to look only; how often the windows were reset, where
+--           no credential is to be proven; then five for each check: limit, cost, seconds of the window (0: the month), 1 to
+--           enforce or 0 for shadow mode, the month
 -- ARGV[2]   what the copy has to begin with: the epoch and 1 for active, a space behind each; or '' when no credential is to
 --           be proven
 -- ARGV[3]   the session in its short form between spaces, or '' for a key
 -- ARGV[4]   numbers of a lease: the check that it is for, the block just leased or -1 when too little is left, what the month
 --           has lost in all, the month; or ''
 -- ARGV[5]   if it is given, the ticket under which ARGV[6] may be installed as the copy
--- ARGV[6]   epoch, 1 if active, the live sessions, a space behind each
+-- ARGV[6]   epoch, 1 if active, how often the windows were reset, the live sessions, a space behind each
 --
 -- Returns   {'doubt', ticket}  the copy is absent, old, or not as the caller says: read the standing and ask again
 --           {'lease', n, lacking}  check n needs so much more of the month than is leased; what ARGV leased is taken in
@@ -34,7 +37,7 @@ local MONTH_LIFE = 5356800000
 local call, pack, numbers, floor, max = redis.call, struct.pack, struct.unpack, math.floor, math.max
 local KEYS, ARGV = KEYS, ARGV
 
-local now, trusted_since, counts, place = numbers('>i8i8i8', ARGV[1])
+local now, trusted_since, counts, resets, place = numbers('>i8i8i8i8', ARGV[1])
 counts = counts == 1
 if now < 0 then
   local time = call('TIME')
@@ -58,6 +61,7 @@ if known ~= '' then
   if not holds then
     return { 'doubt', call('HGET', KEYS[1], 'gen') or '0' }
   end
+  resets = tonumber(string.match(copy, '^%d+', 9 + #known))
 end
 
 local checks = #KEYS - 1
@@ -69,6 +73,15 @@ local answer = { 1, now, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 -- it, what counts of the older ones, the bucket before, and the slots that it moves past; of the month, what it has lost.
 local newest, latest, older, previous = { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }
 local gone, total = {}, {}
+-- The month that was stored, and what was left of it.
+local ended, rests = {}, {}
+
+-- Keeps what is left of a month behind which another begins, for whoever closes it.
+local function keep(key, before, rest, current)
+  if before < current and rest > 0 then
+    call('HSET', key, before, rest)
+  end
+end
 
 -- Both put four of the five numbers into the answer, and return what counts and whether the request fits; the month, too, how
 -- much of it is to be leased.
@@ -77,8 +90,13 @@ local function month(n, key, base, limit, cost, enforce, bucket)
   local current, left, lost = bucket, 0, 0
   local stored = call('HGET', key, 'w')
   if stored then
-    current, left, lost = numbers('>i8i8i8', stored)
+    local of
+    current, left, lost, of = numbers('>i8i8i8i8', stored)
+    if of ~= resets then
+      current, left, lost = bucket, 0, 0
+    end
   end
+  local before, rest = current, left
   if bucket > current then
     current, left, lost = bucket, 0, 0
   end
@@ -89,17 +107,21 @@ local function month(n, key, base, limit, cost, enforce, bucket)
       if of > current then
         current, left, lost = of, 0, 0
       end
-      -- A block of a month that has ended meanwhile is lost.
-      if of == current then
+      if of < current and block > 0 then
+        -- The month has ended meanwhile, so nobody spends the block.
+        call('HINCRBY', key, of, block)
+        call('PEXPIRE', key, MONTH_LIFE)
+      elseif of == current then
         exhausted = block < 0
         left = left + max(block, 0)
         lost = max(lost, taken)
-        call('HSET', key, 'w', pack('>i8i8i8', current, left, lost))
+        keep(key, before, rest, current)
+        call('HSET', key, 'w', pack('>i8i8i8i8', current, left, lost, resets))
         call('PEXPIRE', key, MONTH_LIFE)
       end
     end
   end
-  total[n] = lost
+  total[n], ended[n], rests[n] = lost, before, rest
   local used, missing = lost - left, cost - left
   local asks = counts and missing > 0 and not exhausted and (cost <= limit or not enforce)
   answer[base + 1] = current
@@ -113,9 +135,14 @@ end
 local function sliding(n, key, base, limit, cost, seconds)
   local bucket = floor(now * 60 / (seconds * 1000))
   local stored = call('HGET', key, 'w')
-  local before, count, past = nil, 0, 0
+  local before, count, past, of = nil, 0, 0, nil
   if stored then
-    before, count, past, previous[n] = numbers('>i8i8i8i8', stored)
+    before, count, past, previous[n], of = numbers('>i8i8i8i8i8', stored)
+  end
+  if of ~= resets then
+    -- What is counted next begins the window anew.
+    before, count, past, previous[n] = nil, 0, 0, -1
+  else
     newest[n], latest[n] = before, count
     bucket = max(bucket, before)
     if bucket - before > 60 then
@@ -185,10 +212,11 @@ elseif counts then
     local bucket = answer[base + 1]
     if lengths[n] == 0 then
       if cost > 0 then
-        call('HSET', key, 'w', pack('>i8i8i8', bucket, answer[base + 4] - cost, total[n]))
+        keep(key, ended[n], rests[n], bucket)
+        call('HSET', key, 'w', pack('>i8i8i8i8', bucket, answer[base + 4] - cost, total[n], resets))
       end
     elseif newest[n] == bucket then
-      call('HSET', key, 'w', pack('>i8i8i8i8', bucket, latest[n] + cost, older[n], previous[n]))
+      call('HSET', key, 'w', pack('>i8i8i8i8i8', bucket, latest[n] + cost, older[n], previous[n], resets))
     else
       if gone[n] then
         call('HDEL', key, unpack(gone[n]))
@@ -196,7 +224,7 @@ elseif counts then
       else
         call('DEL', key)
       end
-      call('HSET', key, 'w', pack('>i8i8i8i8', bucket, cost, answer[base], newest[n] or -1))
+      call('HSET', key, 'w', pack('>i8i8i8i8i8', bucket, cost, answer[base], newest[n] or -1, resets))
       call('PEXPIRE', key, math.ceil(lengths[n] * 1000 * 61 / 60) + 1000)
     end
     answer[base] = answer[base] + cost

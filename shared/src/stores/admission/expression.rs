@@ -3,10 +3,11 @@
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 
 /// An update and its condition in the making.
 #[derive(Default)]
-pub(super) struct Expression {
+pub(in crate::stores) struct Expression {
     names: Vec<String>,
     values: Vec<AttributeValue>,
     conditions: Vec<String>,
@@ -16,7 +17,7 @@ pub(super) struct Expression {
 
 impl Expression {
     /// A placeholder for an attribute's name.
-    pub(super) fn name(&mut self, name: impl Into<String>) -> String {
+    pub(in crate::stores) fn name(&mut self, name: impl Into<String>) -> String {
         let name = name.into();
         let index = self.names.iter().position(|known| *known == name);
         let index = index.unwrap_or_else(|| {
@@ -27,7 +28,7 @@ impl Expression {
     }
 
     /// A placeholder for a value.
-    pub(super) fn value(&mut self, value: AttributeValue) -> String {
+    pub(in crate::stores) fn value(&mut self, value: AttributeValue) -> String {
         let index = self.values.iter().position(|known| *known == value);
         let index = index.unwrap_or_else(|| {
             self.values.push(value);
@@ -36,27 +37,27 @@ impl Expression {
         format!(":{index}")
     }
 
-    pub(super) fn require(&mut self, condition: String) {
+    pub(in crate::stores) fn require(&mut self, condition: String) {
         self.conditions.push(condition);
     }
 
-    pub(super) fn set(&mut self, assignment: String) {
+    pub(in crate::stores) fn set(&mut self, assignment: String) {
         self.sets.push(assignment);
     }
 
-    pub(super) fn remove(&mut self, name: String) {
+    pub(in crate::stores) fn remove(&mut self, name: String) {
         self.removes.push(name);
     }
 
-    pub(super) fn changes_nothing(&self) -> bool {
+    pub(in crate::stores) fn changes_nothing(&self) -> bool {
         self.sets.is_empty() && self.removes.is_empty()
     }
 
-    pub(super) fn condition(&self) -> String {
+    pub(in crate::stores) fn condition(&self) -> String {
         self.conditions.join(" AND ")
     }
 
-    pub(super) fn update(&self) -> String {
+    pub(in crate::stores) fn update(&self) -> String {
         let part = |word: &str, parts: &[String]| match parts {
             [] => String::new(),
             parts => format!("{word} {} ", parts.join(", ")),
@@ -66,7 +67,10 @@ impl Expression {
     }
 
     /// Puts the expression into a request.
-    pub(super) fn apply(self, request: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
+    pub(in crate::stores) fn apply(
+        self,
+        request: UpdateItemFluentBuilder,
+    ) -> UpdateItemFluentBuilder {
         let update = self.update();
         let condition = Some(self.condition()).filter(|condition| !condition.is_empty());
         let mut request = request
@@ -79,5 +83,19 @@ impl Expression {
             request = request.expression_attribute_values(format!(":{index}"), value);
         }
         request
+    }
+
+    /// Puts the expression into a transaction's update.
+    pub(in crate::stores) fn apply_to_write(self, mut update: UpdateBuilder) -> UpdateBuilder {
+        update = update
+            .update_expression(self.update())
+            .condition_expression(self.condition());
+        for (index, name) in self.names.into_iter().enumerate() {
+            update = update.expression_attribute_names(format!("#{index}"), name);
+        }
+        for (index, value) in self.values.into_iter().enumerate() {
+            update = update.expression_attribute_values(format!(":{index}"), value);
+        }
+        update
     }
 }

@@ -2,13 +2,20 @@
 
 mod dynamodb;
 mod expression;
+mod months;
 mod pending;
+mod reset;
 mod valkey;
 mod windows;
 
 use super::StoreError;
 
 pub use dynamodb::{DynamoDbEngine, Lease};
+pub(super) use expression::Expression;
+pub use months::CountedMonths;
+pub(super) use months::month_of;
+pub use reset::Drained;
+pub(super) use reset::reset;
 pub use valkey::{ValkeyEngine, ValkeyError};
 
 /// Why an engine gave no verdict.

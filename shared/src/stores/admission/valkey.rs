@@ -17,9 +17,10 @@ use redis::{Cmd, RedisError, Value};
 use super::EngineError;
 use super::dynamodb::{DynamoDbEngine, Lease};
 use super::pending::PendingRemovals;
+use super::reset::Drained;
 use crate::clock::{Clock, Timestamp};
 use crate::limits::policy::Mode;
-use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window};
+use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window, WindowId};
 use crate::stores::Standing;
 use crate::stores::valkey::{Live, ValkeyLink};
 
@@ -31,7 +32,10 @@ const MAX_TRIES: usize = 6;
 const MAX_LEASING: u64 = 10_000;
 
 static ADMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("admit.lua")));
+static BEGIN_MONTH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("begin_month.lua")));
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget.lua")));
+static DRAIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("drain.lua")));
 static REFUND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("refund.lua")));
 
 /// Why the engine gave no verdict.
@@ -64,7 +68,9 @@ pub struct ValkeyEngine {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Act {
     Count,
-    Look,
+    /// At windows that were reset so often: the copy of the standing, which says that to whoever
+    /// counts, need not be there.
+    Look(u64),
 }
 
 /// What the script answered.
@@ -139,34 +145,37 @@ impl ValkeyEngine {
         now: Timestamp,
     ) -> Result<Vec<Reading>, ValkeyError> {
         let live = self.live().await?;
+        // What the month has lost is known to DynamoDB; what of it is not spent yet, to Valkey.
+        let is_month = |check: &&Check| check.window == Window::Month;
+        let months: Vec<Check> = checks.iter().filter(is_month).cloned().collect();
+        let (taken, resets) = match subject {
+            Subject::User(_) => self.truth.look_at_reset(subject, &months, now).await?,
+            Subject::Other(_) if months.is_empty() => (vec![], 0),
+            Subject::Other(_) => (self.truth.look(subject, &months, now).await?, 0),
+        };
         let ask = Ask {
             subject,
             proof: None,
             checks,
             now,
         };
-        let call = self.admit_call(&ask, Act::Look, &live, None, None);
+        let call = self.admit_call(&ask, Act::Look(resets), &live, None, None);
         let value = self.run(&live, &ADMIT, &call).await?;
         let (mut readings, leased) =
             looked_at(&value, checks).ok_or_else(|| ValkeyError::Away(unreadable()))?;
-        // What the month has lost is known to DynamoDB; what of it is not spent yet, to Valkey.
-        for (index, check) in checks.iter().enumerate() {
-            if check.window == Window::Month {
-                let taken = self
-                    .truth
-                    .look(subject, std::slice::from_ref(check), now)
-                    .await?;
-                let used = taken[0].used.saturating_sub(leased[index]);
-                let fits = used.saturating_add(check.cost) <= check.limit;
-                let next_month = check.window.clear_at(taken[0].bucket);
-                readings[index] = Reading {
-                    used,
-                    fits,
-                    whole_at: if used == 0 { now } else { next_month },
-                    admits_at: (!fits && check.cost <= check.limit).then_some(next_month),
-                    bucket: taken[0].bucket,
-                };
-            }
+        let indexed = checks.iter().enumerate();
+        let months = indexed.filter(|(_, check)| check.window == Window::Month);
+        for ((index, check), taken) in months.zip(taken) {
+            let used = taken.used.saturating_sub(leased[index]);
+            let fits = used.saturating_add(check.cost) <= check.limit;
+            let next_month = check.window.clear_at(taken.bucket);
+            readings[index] = Reading {
+                used,
+                fits,
+                whole_at: if used == 0 { now } else { next_month },
+                admits_at: (!fits && check.cost <= check.limit).then_some(next_month),
+                bucket: taken.bucket,
+            };
         }
         Ok(readings)
     }
@@ -210,7 +219,7 @@ impl ValkeyEngine {
         let subject = subject.to_string();
         let mut call = Call::default();
         for (check, reading) in counted {
-            call.keys.push(window_key(&subject, check));
+            call.keys.push(window_key(&subject, &check.id));
             let is_month = i64::from(check.window == Window::Month);
             let args = [
                 reading.bucket.to_string(),
@@ -220,6 +229,42 @@ impl ValkeyEngine {
             call.args.extend(args.map(String::into_bytes));
         }
         self.run(&live, &REFUND, &call).await.map(|_| ())
+    }
+
+    /// Begins a subject's month, unless a request has done so, and answers with what is known to be
+    /// leased and not spent of those before.
+    pub async fn begin_month(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Vec<(i64, u64)>, ValkeyError> {
+        let live = self.live().await?;
+        let call = Call {
+            keys: vec![window_key(&subject.to_string(), &WindowId::MONTH)],
+            args: vec![Numbers::of([Window::Month.bucket_at(now), Window::Month.kept()]).0],
+        };
+        let value = self.run(&live, &BEGIN_MONTH, &call).await?;
+        rests_of(&value).ok_or_else(|| ValkeyError::Away(unreadable()))
+    }
+
+    /// Takes out what is leased of a subject's month and not spent, so that nobody spends it any
+    /// more.
+    pub async fn drain(&self, subject: &Subject) -> Result<Option<Drained>, ValkeyError> {
+        let live = self.live().await?;
+        let call = Call {
+            keys: vec![window_key(&subject.to_string(), &WindowId::MONTH)],
+            args: vec![],
+        };
+        let Value::BulkString(bytes) = self.run(&live, &DRAIN, &call).await? else {
+            return Ok(None);
+        };
+        let numbers = Numbers::read(&bytes).unwrap_or_default();
+        Ok(match numbers[..] {
+            [month, left] => u64::try_from(left)
+                .ok()
+                .map(|amount| Drained { month, amount }),
+            _ => None,
+        })
     }
 
     /// Takes the copy of a subject's standing away, and voids what others are about to install.
@@ -260,9 +305,13 @@ impl ValkeyEngine {
             },
             live.trusted_since.millis(),
             i64::from(act == Act::Count),
+            match act {
+                Act::Count => 0,
+                Act::Look(resets) => saturated(resets),
+            },
         ]);
         for check in ask.checks {
-            call.keys.push(window_key(&subject, check));
+            call.keys.push(window_key(&subject, &check.id));
             let month = match check.window {
                 Window::Month => check.window.bucket_at(ask.now),
                 Window::Sliding { .. } => 0,
@@ -290,7 +339,8 @@ impl ValkeyEngine {
             lease.unwrap_or_default().0,
         ]);
         if let Some((ticket, standing)) = install {
-            let mut copy = format!("{} {} ", standing.epoch, i64::from(standing.is_active));
+            let (epoch, resets) = (standing.epoch, standing.resets);
+            let mut copy = format!("{epoch} {} {resets} ", i64::from(standing.is_active));
             for session in standing.live() {
                 copy.push_str(session);
                 copy.push(' ');
@@ -396,7 +446,7 @@ fn read_answer(value: &Value, checks: &[Check]) -> Option<Answer> {
         let numbers = Numbers::read(bytes)?;
         let (is_admitted, act) = match numbers.first()? {
             1 => (true, Act::Count),
-            _ => (false, Act::Look),
+            _ => (false, Act::Look(0)),
         };
         let readings = readings_of(&numbers, checks, act)?;
         return Some(Answer::Verdict(if is_admitted {
@@ -429,7 +479,7 @@ fn looked_at(value: &Value, checks: &[Check]) -> Option<(Vec<Reading>, Vec<u64>)
         return None;
     };
     let numbers = Numbers::read(bytes)?;
-    let readings = readings_of(&numbers, checks, Act::Look)?;
+    let readings = readings_of(&numbers, checks, Act::Look(0))?;
     let leased = numbers[AHEAD..].iter().skip(NUMBERS - 1).step_by(NUMBERS);
     let leased = leased.map(|left| u64::try_from(*left).unwrap_or(0));
     Some((readings, leased.collect()))
@@ -461,6 +511,19 @@ fn reading_of(check: &Check, numbers: &[i64], is_counted: bool, now: Timestamp) 
     }
 }
 
+/// Pairs of a month and what is left of it.
+fn rests_of(value: &Value) -> Option<Vec<(i64, u64)>> {
+    let Value::BulkString(bytes) = value else {
+        return None;
+    };
+    let numbers = Numbers::read(bytes)?;
+    let (pairs, []) = numbers.as_chunks::<2>() else {
+        return None;
+    };
+    let rest = |[month, left]: &[i64; 2]| Some((*month, u64::try_from(*left).ok()?));
+    pairs.iter().map(rest).collect()
+}
+
 fn text_of(value: &Value) -> Option<String> {
     redis::from_redis_value_ref(value).ok()
 }
@@ -482,6 +545,6 @@ fn standing_key(subject: &str) -> String {
     format!("tp:{{{subject}}}:standing")
 }
 
-fn window_key(subject: &str, check: &Check) -> String {
-    format!("tp:{{{subject}}}:{}", check.id.as_str())
+fn window_key(subject: &str, id: &WindowId) -> String {
+    format!("tp:{{{subject}}}:{}", id.as_str())
 }

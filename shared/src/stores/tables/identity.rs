@@ -7,7 +7,9 @@
 //! | `KEY#<digest>` | `KEY` | [`KeyDigestItem`]: whose key was presented |
 //! | `EMAIL#<folded address>` | `GUARD` | [`EmailGuardItem`]: of one address there is one account |
 //! | `OUTBOX#<event>` | `EVENT` | [`OutboxItem`] |
+//! | `OUTBOX#<event>` | `NOTICE` | [`NoticeItem`] |
 //! | `AUDIT#<hour>` | an audit id | [`AuditOutboxItem`]: to be chained into the audit log |
+//! | `ADMINS` | `ACTIVE` | the set [`ACTIVE_ADMINS`]: who can administer the stage; never empty once it is there |
 //! | `SIGNING_KEYS` | `PUBLIC` | [`KeySetItem`]: what access tokens are verified with |
 //! | `HEALTH` | `PROBE` | nothing: `/health` reads it to see whether the table answers |
 
@@ -26,10 +28,15 @@ pub(crate) const USER_SK: &str = "USER";
 pub(crate) const KEY_SK: &str = "KEY";
 pub(crate) const GUARD_SK: &str = "GUARD";
 pub(crate) const EVENT_SK: &str = "EVENT";
+pub(crate) const NOTICE_SK: &str = "NOTICE";
 pub(crate) const KEY_SET_PK: &str = "SIGNING_KEYS";
 pub(crate) const KEY_SET_SK: &str = "PUBLIC";
 pub(crate) const PROBE_PK: &str = "HEALTH";
 pub(crate) const PROBE_SK: &str = "PROBE";
+pub(crate) const ADMINS_PK: &str = "ADMINS";
+pub(crate) const ADMINS_SK: &str = "ACTIVE";
+/// The ids of the active admins. An id has 36 bytes, and an item room for 10,000 of them.
+pub(crate) const ACTIVE_ADMINS: &str = "ids";
 
 /// What the sort keys of a user's API keys begin with; an id behind it sorts by its time.
 pub(crate) const KEY_SK_PREFIX: &str = "KEY#";
@@ -100,9 +107,30 @@ pub(crate) struct UserItem {
     pub(crate) updated_at: i64,
     pub(crate) epoch: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) quota_override: Option<QuotaOverride>,
+    pub(crate) quota_override: Option<OverrideItem>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) keys_revoked: Option<KeysRevokedItem>,
+}
+
+pub(crate) const QUOTA_OVERRIDE: &str = "quota_override";
+
+/// One attribute, so that limits and the reason for them end together. Only the limits travel in
+/// tokens.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OverrideItem {
+    #[serde(flatten)]
+    pub(crate) limits: QuotaOverride,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) reason: Option<String>,
+}
+
+impl From<QuotaOverride> for OverrideItem {
+    fn from(limits: QuotaOverride) -> Self {
+        Self {
+            limits,
+            reason: None,
+        }
+    }
 }
 
 pub(crate) const KEYS_REVOKED: &str = "keys_revoked";
@@ -148,7 +176,7 @@ impl From<&User> for UserItem {
             created_at: user.created_at.millis(),
             updated_at: user.updated_at.millis(),
             epoch: user.epoch,
-            quota_override: user.quota_override,
+            quota_override: user.quota_override.map(OverrideItem::from),
             keys_revoked: user.keys_revoked.map(KeysRevokedItem::from),
         }
     }
@@ -167,7 +195,7 @@ impl From<UserItem> for User {
             created_at: Timestamp::from_millis(item.created_at),
             updated_at: Timestamp::from_millis(item.updated_at),
             epoch: item.epoch,
-            quota_override: item.quota_override,
+            quota_override: item.quota_override.map(|lifted| lifted.limits),
             keys_revoked: item.keys_revoked.map(KeysRevoked::from),
         }
     }
@@ -336,6 +364,23 @@ pub(crate) struct OutboxItem {
     pub(crate) ttl: i64,
 }
 
+/// That a user has used much of a month, until somebody has told them.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct NoticeItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) id: EventId,
+    pub(crate) user_id: UserId,
+    /// `2026-11`
+    pub(crate) period: String,
+    /// How much of the limit is used, in percent: 80 or 100.
+    pub(crate) percent: u8,
+    pub(crate) used: u64,
+    pub(crate) limit: u64,
+    pub(crate) created_at: i64,
+    pub(crate) ttl: i64,
+}
+
 /// An entry of the audit log until it is part of the chain. It does not expire.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AuditOutboxItem {
@@ -394,6 +439,28 @@ mod tests {
         assert_eq!(format!("{read:?}"), format!("{user:?}"));
         assert_eq!(read.email.as_str(), "Ada@example.com");
     }
+
+    #[test]
+    fn an_override_and_its_reason_survive_the_round_trip_with_and_without_one() {
+        let limits = QuotaOverride {
+            hour: Some(Allowance(None)),
+            day: Some(Allowance(Some(0))),
+            month: None,
+            expires_at: Some(7),
+        };
+
+        for reason in [None, Some("paid by invoice".to_owned())] {
+            let stored = OverrideItem {
+                limits,
+                reason: reason.clone(),
+            };
+            let value: AttributeValue = serde_dynamo::to_attribute_value(&stored).unwrap();
+            let read: OverrideItem = serde_dynamo::from_attribute_value(value).unwrap();
+
+            assert_eq!((read.limits, read.reason), (limits, reason));
+        }
+    }
+
     fn key() -> ApiKeyRecord {
         let at = Timestamp::from_millis(1_795_207_396_042);
         ApiKeyRecord {

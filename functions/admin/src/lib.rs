@@ -1,0 +1,47 @@
+//! The function `admin`: what admins see and change of users, and what support may see.
+//!
+//! Who may do what says the scope: `admin:read` to read, `admin:write` to change. Every change is
+//! in force on the user's next request, on every instance, and is in the audit log. A URL leads to
+//! one file: `PUT /api/v1/admin/users/{id}/quota` is `users/quota/replace.rs`.
+
+mod app;
+mod policy;
+mod users;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use turnpike_shared::web;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use app::{App, StartError};
+
+/// Every route of the function, and its description.
+fn described_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(users::list::list))
+        .routes(routes!(users::show::show, users::change::change))
+        .routes(routes!(
+            users::quota::show::show,
+            users::quota::replace::replace,
+            users::quota::end::end
+        ))
+        .routes(routes!(users::quota::reset::reset))
+        .routes(routes!(users::sessions::revoke::revoke))
+        .routes(routes!(policy::policy))
+}
+
+/// The function, ready to be served.
+pub fn router(app: App) -> Router {
+    let (routes, _) = described_routes().split_for_parts();
+    let context = app.function_context();
+    let cors = app.cors();
+    let admitted = routes.layer(from_fn_with_state(app.clone(), web::admit::<App>));
+    web::with_conventions(admitted.with_state(app), context, &cors)
+}
+
+/// The function's part of the OpenAPI document.
+pub fn openapi() -> OpenApi {
+    described_routes().into_openapi()
+}

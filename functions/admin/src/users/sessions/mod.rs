@@ -1,0 +1,3 @@
+//! `/api/v1/admin/users/{id}/sessions`.
+
+pub(crate) mod revoke;
