@@ -120,10 +120,10 @@ endif
 
 # Linting asks AWS nothing, but sam wants to know a region.
 .PHONY: lint-infra
-lint-infra: $(venv)/.made ## Check the SAM template and the network nested in it
-	@$(call say,lint-infra: template.yaml and infra/network.yaml)
+lint-infra: $(venv)/.made ## Check the SAM template, the network nested in it, and the examples of the docs
+	@$(call say,lint-infra: template.yaml; infra/network.yaml; docs/examples)
 	AWS_DEFAULT_REGION=us-east-1 '$(bin)/sam' validate --lint --template template.yaml
-	'$(bin)/cfn-lint' template.yaml infra/network.yaml
+	'$(bin)/cfn-lint' template.yaml infra/network.yaml docs/examples/*/template.yaml
 
 .PHONY: lint-openapi
 lint-openapi: $(venv)/.made $(node_modules)/.made ## Check the OpenAPI document: valid, and clean under Spectral's rules
