@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod analytics;
 mod architecture;
 mod audit;
 mod auth;
@@ -24,6 +25,7 @@ mod limits_on_the_wire;
 mod local;
 mod openapi;
 mod outage;
+mod quota_reset;
 mod readme;
 mod recording;
 mod support;
