@@ -284,7 +284,7 @@ async fn a_key_stands_for_its_request_for_24_hours() {
     let ada = stack.register("ada@example.com").await;
     let first = make(&stack, &ada, "once", &wish()).await;
 
-    stack.pass(Duration::from_secs(24 * 3600 - 60));
+    stack.pass(Duration::from_mins(24 * 60 - 1));
     let ada = stack.login("ada@example.com").await;
     let within = make(&stack, &ada, "once", &wish()).await;
     stack.pass(Duration::from_secs(61));
@@ -329,20 +329,20 @@ async fn a_key_costs_one_call_to_the_database_more_and_no_key_none() {
         let answer = call.send().await;
         (answer.status, proxy.calls() - before)
     };
-    let (another, bad) = (json!({"name": "another"}), json!({"name": ""}));
+    let (another, empty) = (json!({"name": "another"}), json!({"name": ""}));
 
     let without = post(wish(), None).await;
     let with = post(wish(), Some("once")).await;
     let again = post(wish(), Some("once")).await;
-    let reused = post(another, Some("once")).await;
-    let refused = post(bad.clone(), None).await;
-    let refused_with = post(bad, Some("other")).await;
+    let with_another = post(another, Some("once")).await;
+    let refused = post(empty.clone(), None).await;
+    let refused_with = post(empty, Some("other")).await;
 
     // Admission, the owner, the keys and what is counted of them, and the transaction.
     assert_eq!(without, (201, 5));
     assert_eq!(with, (201, 6), "the record");
     assert_eq!(again, (201, 4), "the record, and whether the key is live");
-    assert_eq!(reused, (422, 2), "the record");
+    assert_eq!(with_another, (422, 2), "the record");
     assert_eq!(refused, (422, 1));
     assert_eq!(refused_with, (422, 3), "the record, and its removal");
 }

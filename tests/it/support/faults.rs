@@ -120,11 +120,14 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
         Fault::LoseAnswer(text) => {
             is_answer_lost = String::from_utf8_lossy(&body).contains(&text);
         }
-        Fault::CutOff(_) if String::from_utf8_lossy(&body).contains("UsageTable") => {}
-        Fault::CutOff(0) => return refusal(500, "InternalServerError", ""),
         Fault::CutOff(left) => {
-            *forward.fault.lock().unwrap() = Fault::CutOff(left - 1);
-            is_answer_lost = left == 1;
+            if !String::from_utf8_lossy(&body).contains("UsageTable") {
+                if left == 0 {
+                    return refusal(500, "InternalServerError", "");
+                }
+                *forward.fault.lock().unwrap() = Fault::CutOff(left - 1);
+                is_answer_lost = left == 1;
+            }
         }
         Fault::Throttle(text) => {
             if String::from_utf8_lossy(&body).contains(&text) {
