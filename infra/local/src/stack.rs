@@ -150,14 +150,7 @@ impl Stack {
             .map_err(|error| StartError::Listen(addr, error))?;
         let addr = listener.local_addr()?;
         let base = format!("http://{addr}");
-        let env = env
-            .or("TURNPIKE_ENVIRONMENT", "development")
-            .or("TURNPIKE_ISSUER", &base);
-        let env = match valkey {
-            Some(url) => env.with("TURNPIKE_VALKEY_URL", url),
-            None => env,
-        };
-
+        let env = of_stack(env, &base, valkey);
         let (embedded, env) = open_engine(&engine, env, &template, data.as_deref()).await?;
         let stage = StageConfig::read(&env)?;
         let tables = Tables::read(&env)?;
@@ -277,6 +270,17 @@ impl Stack {
         if let Some(embedded) = self.embedded {
             embedded.close();
         }
+    }
+}
+
+/// The environment with what holds of every stack.
+fn of_stack(env: Environment, base: &str, valkey: Option<String>) -> Environment {
+    let env = env
+        .or("TURNPIKE_ENVIRONMENT", "development")
+        .or("TURNPIKE_ISSUER", base);
+    match valkey {
+        Some(url) => env.with("TURNPIKE_VALKEY_URL", url),
+        None => env,
     }
 }
 
