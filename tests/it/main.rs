@@ -12,6 +12,7 @@ mod analytics;
 mod architecture;
 mod audit;
 mod auth;
+mod authorizer;
 mod configuration;
 mod conventions;
 mod denials;

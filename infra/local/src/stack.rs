@@ -83,6 +83,8 @@ pub enum StartError {
     History(#[from] turnpike_history::StartError),
     #[error("the function audit-writer cannot start")]
     AuditWriter(#[from] turnpike_audit_writer::StartError),
+    #[error("the function authorizer cannot start")]
+    Authorizer(#[from] turnpike_authorizer::StartError),
     #[error("the function quota-reset cannot start")]
     QuotaReset(#[from] turnpike_quota_reset::StartError),
     #[error("the function users cannot start")]
@@ -382,6 +384,8 @@ async fn event_functions(
     functions.add("audit-writer", audit_writer);
     let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
     functions.add("usage-rollup", rollup);
+    let authorizer = turnpike_authorizer::App::new(env, parts.clone()).await?;
+    functions.add("authorizer", authorizer);
     let reset = turnpike_quota_reset::App::new(env, parts.clone()).await?;
     functions.add("quota-reset", reset);
     Ok(functions)

@@ -27,7 +27,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use admission::{Admits, ClientIp, SignedInCaller, admit, problem_of, require};
+pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::ApiJson;
 pub use idempotency::{Answer, AnswerKeeper, Answers, KeepsAnswers, Repetition, keep_answers};
 pub use limit_object::{LimitStateObject, QuotaBody};
