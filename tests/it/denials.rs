@@ -24,6 +24,8 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/.well-known/jwks.json", Open),
     ("GET", "/.well-known/openid-configuration", Open),
     ("GET", "/.well-known/security.txt", Open),
+    ("GET", "/api/v1/admin/audit-log", Scope("admin:read")),
+    ("GET", "/api/v1/admin/audit-log/verify", Scope("admin:read")),
     ("GET", "/api/v1/admin/policy", Scope("admin:read")),
     ("GET", "/api/v1/admin/users", Scope("admin:read")),
     ("GET", "/api/v1/admin/users/{id}", Scope("admin:read")),

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
+use turnpike_shared::audit::ChainKey;
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::{Claims, StageSecret, User};
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::{self, ConfigError, Cors, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::{Problem, ProblemCode};
 use turnpike_shared::ids::UserId;
-use turnpike_shared::stores::{Administered, SecretError, StoreError, UserStore, read_secret};
+use turnpike_shared::stores::{
+    Administered, AuditLog, SecretError, StoreError, UserStore, read_secret,
+};
 use turnpike_shared::token_verifier::TokenVerifier;
 use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
@@ -20,10 +23,12 @@ use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
 pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("the secret of the cursors cannot be had")]
+    #[error("the secret of the cursors or of the audit log cannot be had")]
     Secret(#[from] SecretError),
     #[error("TURNPIKE_CURSOR_SECRET or the secret behind its ARN cannot be used")]
-    CursorSecret(#[from] SecretTooShort),
+    CursorSecret(#[source] SecretTooShort),
+    #[error("TURNPIKE_AUDIT_SECRET or the secret behind its ARN cannot be used")]
+    AuditSecret(#[source] SecretTooShort),
     #[error(transparent)]
     Admission(#[from] SetupError),
 }
@@ -36,6 +41,7 @@ struct Inner {
     admission: Admission,
     users: UserStore,
     tokens: TokenVerifier,
+    audit_log: AuditLog,
     cursor_key: CursorKey,
     clock: Clock,
     recorder: UsageRecorder,
@@ -54,7 +60,9 @@ impl App {
         let stage = StageConfig::read(&env)?;
         let tables = UserTables::read(&env)?;
         let panic_path = config::panic_path(&env, stage.stage)?;
-        let secret = config::cursor_secret(&env, stage.stage)?;
+        let cursor_secret = config::cursor_secret(&env, stage.stage)?;
+        let audit_secret = config::audit_secret(&env, stage.stage)?;
+        let audit_table = config::audit_table(&env)?;
         let AdmissionParts {
             dynamodb,
             clock,
@@ -62,10 +70,13 @@ impl App {
             recorder,
             ..
         } = parts.clone();
-        let (secret, admission) = tokio::try_join!(
-            async { Ok::<_, StartError>(StageSecret::new(&read_secret(&env, &secret).await?)?) },
+        let (cursor_secret, audit_secret, admission) = tokio::try_join!(
+            async { Ok::<_, StartError>(read_secret(&env, &cursor_secret).await?) },
+            async { Ok(read_secret(&env, &audit_secret).await?) },
             async { Ok(Admission::from_environment(&env, &stage, parts).await?) },
         )?;
+        let cursor_secret = StageSecret::new(&cursor_secret).map_err(StartError::CursorSecret)?;
+        let audit_secret = StageSecret::new(&audit_secret).map_err(StartError::AuditSecret)?;
         // Every request with a token waits for the keys.
         let keys = UserStore::new(&dynamodb.within(budgets.dynamodb), tables.clone());
         let users = UserStore::new(&dynamodb, tables);
@@ -73,7 +84,8 @@ impl App {
             admission,
             tokens: TokenVerifier::new(keys, &stage.issuer, clock.clone()),
             users,
-            cursor_key: CursorKey::new(&secret),
+            audit_log: AuditLog::new(&dynamodb, audit_table, ChainKey::new(&audit_secret)),
+            cursor_key: CursorKey::new(&cursor_secret),
             clock,
             recorder,
             stage,
@@ -87,6 +99,10 @@ impl App {
 
     pub(crate) fn users(&self) -> &UserStore {
         &self.0.users
+    }
+
+    pub(crate) fn audit_log(&self) -> &AuditLog {
+        &self.0.audit_log
     }
 
     pub(crate) fn cursor_key(&self) -> &CursorKey {

@@ -5,6 +5,7 @@
 //! one file: `PUT /api/v1/admin/users/{id}/quota` is `users/quota/replace.rs`.
 
 mod app;
+mod audit_log;
 mod policy;
 mod users;
 
@@ -30,6 +31,8 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(users::quota::reset::reset))
         .routes(routes!(users::sessions::revoke::revoke))
         .routes(routes!(policy::policy))
+        .routes(routes!(audit_log::list::list))
+        .routes(routes!(audit_log::verify::verify))
 }
 
 /// The function, ready to be served.
