@@ -14,12 +14,14 @@ use turnpike_shared::config::{
     self, ConfigError, Cors, Environment, KeysConfig, StageConfig, Tables,
 };
 use turnpike_shared::errors::Problem;
+use turnpike_shared::idempotency::Secret;
 use turnpike_shared::stores::{AccountStore, SecretError, StoreError, read_secret};
 use turnpike_shared::usage_recorder::UsageRecorder;
-use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
+use turnpike_shared::web::{Admits, Answers, CursorKey, FunctionContext, KeepsAnswers, Repetition};
 
 use crate::answers::TokensBody;
 use crate::key_ring::KeyRing;
+use crate::repeated_registration;
 
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,7 @@ struct Inner {
     profile: TokenProfile,
     refresh_key: RefreshKey,
     cursor_key: CursorKey,
+    answers: Answers,
     clock: Clock,
     recorder: UsageRecorder,
     stage: StageConfig,
@@ -109,6 +112,7 @@ impl App {
         )?;
         Ok(Self(Arc::new(Inner {
             admission,
+            answers: Answers::new(&secret, accounts.users().clone()),
             accounts,
             hasher: parts.hasher,
             keys,
@@ -214,5 +218,25 @@ impl Admits for App {
             tracing::debug!(cause = %rejected, "an access token is not taken");
         }
         Ok(verified.ok())
+    }
+}
+
+impl KeepsAnswers for App {
+    fn answers(&self) -> &Answers {
+        &self.0.answers
+    }
+
+    async fn still_stands(
+        &self,
+        secret: &Secret,
+        repetition: &Repetition<'_>,
+    ) -> Result<bool, Problem> {
+        match secret {
+            Secret::Tokens { user, session } => {
+                repeated_registration::still_stands(self, *user, *session, repetition).await
+            }
+            // Keys are none of this function's.
+            Secret::ApiKey { .. } => Ok(false),
+        }
     }
 }

@@ -17,6 +17,7 @@ mod origin;
 mod password;
 mod refresh;
 mod register;
+mod repeated_registration;
 mod sessions;
 mod verify_email;
 mod well_known;
@@ -58,7 +59,8 @@ pub fn router(app: App) -> Router {
     let (routes, _) = described_routes().split_for_parts();
     let context = app.function_context();
     let cors = app.cors();
-    let admitted = routes.layer(from_fn_with_state(app.clone(), web::admit::<App>));
+    let kept = routes.layer(from_fn_with_state(app.clone(), web::keep_answers::<App>));
+    let admitted = kept.layer(from_fn_with_state(app.clone(), web::admit::<App>));
     web::with_conventions(admitted.with_state(app), context, &cors)
 }
 

@@ -1,6 +1,5 @@
 //! `POST /api/v1/auth/register`: a new account and its first session.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use secrecy::SecretString;
@@ -8,9 +7,10 @@ use serde::Deserialize;
 use turnpike_shared::auth::{EmailAddress, NewPassword, Role, Session, Tier, User};
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::errors::{Problem, ProblemCode};
+use turnpike_shared::idempotency::Secret;
 use turnpike_shared::ids::UserId;
 use turnpike_shared::stores::{NewAccount, Registration, Verification};
-use turnpike_shared::web::ApiJson;
+use turnpike_shared::web::{Answer, AnswerKeeper, ApiJson};
 use utoipa::ToSchema;
 
 use crate::answers::SignedInBody;
@@ -22,10 +22,10 @@ use crate::{App, fields};
 pub(crate) struct RegisterRequest {
     /// Compared without case: of one address there is one account.
     #[schema(format = Email, max_length = 254, example = "ada@example.com")]
-    email: String,
+    pub(crate) email: String,
     /// 8 to 128 characters, and not too easy to guess.
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, example = "plum-violin-harbour-7")]
-    password: SecretString,
+    pub(crate) password: SecretString,
     #[schema(min_length = 1, max_length = 200, example = "Ada King")]
     full_name: Option<String>,
 }
@@ -66,14 +66,15 @@ impl RegisterRequest {
     post, path = "/api/v1/auth/register", operation_id = "register", tag = "Accounts",
     request_body = RegisterRequest,
     responses((status = 201, description = "The account and its first session", body = SignedInBody)),
-    extensions(("x-problems" = json!(["email-taken", "weak-password"]))),
+    extensions(("x-problems" = json!(["email-taken", "weak-password", "idempotency-answer-gone"]))),
     security(()),
 )]
 pub(crate) async fn register(
     State(app): State<App>,
     Origin(origin): Origin,
+    keeper: AnswerKeeper,
     ApiJson(request): ApiJson<RegisterRequest>,
-) -> Result<(StatusCode, Json<SignedInBody>), Problem> {
+) -> Result<Answer, Problem> {
     let registrant = request.parse()?;
     let password = app
         .hasher()
@@ -83,28 +84,36 @@ pub(crate) async fn register(
     let now = app.clock().now();
     let user = new_user(registrant.email, registrant.full_name, now);
     let session = Session::begin(user.id, &origin, now);
+    let tokens = app.tokens(&user, &session, now).await?;
+    let body = SignedInBody {
+        user: (&user).into(),
+        tokens,
+    };
+    let answer = Answer::json(StatusCode::CREATED, &body);
+    let shown = Secret::Tokens {
+        user: user.id,
+        session: session.id,
+    };
+    let kept = keeper.keep(&answer, Some(shown));
     let account = NewAccount {
         user,
         password,
-        session: Some(session.clone()),
+        session: Some(session),
         verification: Verification::ByMail,
     };
-    match app.accounts().register(&account, now).await? {
-        Registration::EmailTaken => Err(Problem::new(
-            ProblemCode::EmailTaken,
-            "An account with this address exists.",
-        )),
-        Registration::Done => {
-            let tokens = app.tokens(&account.user, &session, now).await?;
-            Ok((
-                StatusCode::CREATED,
-                Json(SignedInBody {
-                    user: (&account.user).into(),
-                    tokens,
-                }),
-            ))
-        }
+    let accounts = app.accounts();
+    let registered = accounts.register_and_keep(&account, kept.as_ref(), now);
+    match registered.await? {
+        Registration::EmailTaken => Err(email_taken()),
+        Registration::Done => Ok(answer),
     }
+}
+
+pub(crate) fn email_taken() -> Problem {
+    Problem::new(
+        ProblemCode::EmailTaken,
+        "An account with this address exists.",
+    )
 }
 
 fn new_user(email: EmailAddress, full_name: Option<String>, now: Timestamp) -> User {

@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use secrecy::SecretString;
 use turnpike_shared::admission::{Admission, AdmissionParts, Caller, SetupError};
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::{
-    ApiKey, Claims, KeyChanges, KeyManager, KeyRefused, KeyRing, StageSecret,
+    ApiKey, Claims, KeyChanges, KeyManager, KeyRefused, KeyRing, KeyState, StageSecret,
 };
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::{self, ConfigError, Cors, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::Problem;
+use turnpike_shared::idempotency::{KeptAnswer, Secret};
 use turnpike_shared::stores::{SecretError, StoreError, UserStore, read_secret};
 use turnpike_shared::token_verifier::TokenVerifier;
 use turnpike_shared::usage_recorder::UsageRecorder;
-use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
+use turnpike_shared::web::{
+    Admits, Answer, AnswerKeeper, Answers, CursorKey, FunctionContext, KeepsAnswers, Repetition,
+};
 
-use crate::api_keys;
+use crate::api_keys::{self, NewApiKeyBody};
 
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,7 @@ struct Inner {
     users: UserStore,
     tokens: TokenVerifier,
     cursor_key: CursorKey,
+    answers: Answers,
     clock: Clock,
     recorder: UsageRecorder,
     stage: StageConfig,
@@ -75,6 +80,7 @@ impl App {
         Ok(Self(Arc::new(Inner {
             admission,
             tokens: TokenVerifier::new(keys, &stage.issuer, clock.clone()),
+            answers: Answers::new(&secret, users.clone()),
             users,
             cursor_key: CursorKey::new(&secret),
             clock,
@@ -127,10 +133,43 @@ impl App {
         now: Timestamp,
         decide: impl Fn(&KeyRing, KeyManager) -> Result<KeyChanges, KeyRefused>,
     ) -> Result<KeyChanges, Problem> {
+        self.change_keys_and_keep(caller, now, decide, |_| None)
+            .await
+    }
+
+    /// Makes a key as `decide` says. The answer is the one that shows it, and those to repetitions.
+    pub(crate) async fn make_key(
+        &self,
+        caller: &Caller,
+        keeper: &AnswerKeeper,
+        key: &ApiKey,
+        now: Timestamp,
+        decide: impl Fn(&KeyRing, KeyManager) -> Result<KeyChanges, KeyRefused>,
+    ) -> Result<Answer, Problem> {
+        let answer = |made: &KeyChanges| {
+            let body = NewApiKeyBody::new(&made.outcome, key, now);
+            Answer::json(StatusCode::CREATED, &body)
+        };
+        let kept = |made: &KeyChanges| {
+            let (owner, id) = (made.outcome.owner, made.outcome.id);
+            keeper.keep(&answer(made), Some(Secret::ApiKey { owner, id }))
+        };
+        let made = self.change_keys_and_keep(caller, now, decide, kept).await?;
+        Ok(answer(&made))
+    }
+
+    async fn change_keys_and_keep(
+        &self,
+        caller: &Caller,
+        now: Timestamp,
+        decide: impl Fn(&KeyRing, KeyManager) -> Result<KeyChanges, KeyRefused>,
+        answer: impl Fn(&KeyChanges) -> Option<KeptAnswer>,
+    ) -> Result<KeyChanges, Problem> {
         let (owner, manager) = (caller.id(), api_keys::manager(caller));
+        let decide = |ring: &KeyRing| decide(ring, manager);
         let change = self
             .users()
-            .change_keys(owner, manager, now, |ring| decide(ring, manager));
+            .change_keys_and_keep(owner, manager, now, decide, answer);
         let changed = self.admission().changing(owner, change).await?;
         changed.map_err(api_keys::problem_of)
     }
@@ -143,5 +182,20 @@ impl Admits for App {
 
     async fn verify(&self, token: &SecretString) -> Result<Option<Claims>, StoreError> {
         self.0.tokens.verify(token).await
+    }
+}
+
+impl KeepsAnswers for App {
+    fn answers(&self) -> &Answers {
+        &self.0.answers
+    }
+
+    async fn still_stands(&self, secret: &Secret, _: &Repetition<'_>) -> Result<bool, Problem> {
+        let Secret::ApiKey { owner, id } = secret else {
+            // Tokens are none of this function's.
+            return Ok(false);
+        };
+        let key = self.users().api_key(*owner, *id).await?;
+        Ok(key.is_some_and(|key| key.state(self.now()) == KeyState::Live))
     }
 }

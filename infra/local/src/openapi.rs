@@ -41,8 +41,12 @@ pub fn document() -> Result<Value, OpenApiError> {
     refer_to_named_items(&mut document["components"]["schemas"]);
     for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
-            let access = route_of(&method.to_uppercase(), path).map(|route| route.access);
-            describe_problems(operation, access)?;
+            let route = route_of(&method.to_uppercase(), path);
+            let takes_key = route.is_some_and(|route| route.takes_idempotency_key);
+            describe_problems(operation, route.map(|route| route.access), takes_key)?;
+            if takes_key {
+                describe_idempotency(operation);
+            }
         }
     }
     Ok(document)
@@ -126,8 +130,16 @@ fn refer_to_named_items(schemas: &mut Value) {
 }
 
 /// Adds a response for every status that the operation can refuse or fail with.
-fn describe_problems(operation: &mut Value, access: Option<Access>) -> Result<(), OpenApiError> {
+fn describe_problems(
+    operation: &mut Value,
+    access: Option<Access>,
+    takes_key: bool,
+) -> Result<(), OpenApiError> {
     let mut codes = general_problems(operation, access);
+    if takes_key {
+        codes.insert(ProblemCode::IdempotencyInProgress.code());
+        codes.insert(ProblemCode::IdempotencyKeyReused.code());
+    }
     for code in operation[PROBLEMS].as_array().cloned().unwrap_or_default() {
         let code = code.as_str().unwrap_or_default();
         let known = ProblemCode::ALL.iter().find(|known| known.code() == code);
@@ -202,6 +214,39 @@ fn general_problems(operation: &Value, access: Option<Access>) -> BTreeSet<&'sta
         ]);
     }
     codes.into_iter().map(ProblemCode::code).collect()
+}
+
+/// Adds the header that makes a request one that may be repeated, and what its answers say of it.
+fn describe_idempotency(operation: &mut Value) {
+    let parameter = json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "A string of your own, new for every new request. Sent again within 24 hours \
+            with the same body, the request is not done again and gets the first answer.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    });
+    let mut parameters = operation["parameters"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    parameters.push(parameter);
+    operation["parameters"] = parameters.into();
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        if status.starts_with('2') {
+            response["headers"]["Idempotency-Replayed"] = json!({
+                "description": "true: the request was done before, and this is its answer.",
+                "schema": {"type": "boolean"},
+            });
+        }
+        if status == "409" {
+            response["headers"]["Retry-After"] = json!({
+                "description": "Seconds after which to ask again, while the request still runs.",
+                "schema": {"type": "string"},
+            });
+        }
+    }
 }
 
 fn problem_response(status: u16, codes: &[ProblemCode]) -> Value {

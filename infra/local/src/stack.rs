@@ -81,6 +81,8 @@ pub enum StartError {
     Auth(#[from] turnpike_auth::StartError),
     #[error("the function audit-writer cannot start")]
     AuditWriter(#[from] turnpike_audit_writer::StartError),
+    #[error("the function quota-reset cannot start")]
+    QuotaReset(#[from] turnpike_quota_reset::StartError),
     #[error("the function users cannot start")]
     Users(#[from] turnpike_users::StartError),
     #[error("the database does not do as it should")]
@@ -113,12 +115,12 @@ pub struct Stack {
     embedded: Option<Embedded>,
     /// Held as long as the stack runs.
     _lock: Option<File>,
-    mailer: Option<Mailbox>,
-    followers: Vec<Arc<Follower>>,
-    /// What runs beside the requests: the mailer, the recorder, the followers, the schedules.
-    background: Vec<JoinHandle<()>>,
     /// Takes the records of all functions.
     pub recorder: UsageRecorder,
+    mailer: Option<Mailbox>,
+    followers: Vec<Arc<Follower>>,
+    /// What runs beside the requests: the recorder, the mailer, the followers, the schedules.
+    background: Vec<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -225,17 +227,17 @@ impl Stack {
             database: embedded.as_ref().map(|embedded| embedded.database.clone()),
             embedded,
             _lock: lock,
+            recorder,
             mailer: mailbox,
             followers: followers.unwrap_or_default(),
             background,
-            recorder,
             stop,
             server: tokio::spawn(serving.into_future()),
         })
     }
 
-    /// Writes the records of usage that wait, and lets everything that follows a stream catch up,
-    /// and what follows from that, until nothing is left; an event that fails ends it.
+    /// Writes the records that wait, and lets everything that follows a stream catch up, and what
+    /// follows from that, until nothing is left; an event that fails ends it.
     pub async fn settle(&self) -> Result<(), SettleError> {
         self.recorder.flush().await;
         loop {
@@ -378,6 +380,8 @@ async fn event_functions(
     functions.add("audit-writer", audit_writer);
     let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
     functions.add("usage-rollup", rollup);
+    let reset = turnpike_quota_reset::App::new(env, parts.clone()).await?;
+    functions.add("quota-reset", reset);
     Ok(functions)
 }
 

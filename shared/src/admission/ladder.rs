@@ -49,6 +49,10 @@ impl Ladder {
         self.valkey.as_ref()
     }
 
+    pub(super) fn dynamodb(&self) -> &DynamoDbEngine {
+        &self.dynamodb
+    }
+
     /// What is away, as far as this process has noticed.
     pub(super) fn degraded(&self) -> Degraded {
         let is_up = |valkey: &ValkeyEngine| valkey.link().state() == LinkState::Up;

@@ -8,6 +8,7 @@
 
 mod directory;
 mod ladder;
+mod months;
 mod refusals;
 mod request;
 mod setup;
@@ -31,11 +32,12 @@ use crate::limits::policy::{OnOutage, Policy};
 use crate::limits::{Ask, Check, LimitReport, Proof, Reading, Subject, Verdict};
 use crate::policy_source::PolicySource;
 use crate::stores::{
-    DynamoDbEngine, EngineError, StoreError, Unspent, UserStore, ValkeyEngine, ValkeyLink,
+    Drained, DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink,
 };
 use crate::usage::UsageCaller;
 
 pub use directory::KeyHolder;
+pub use months::Unspent;
 pub use refusals::Refusals;
 pub use request::{LetIn, RequestNotes, notes};
 pub use setup::{AdmissionParts, SetupError};
@@ -609,7 +611,7 @@ impl Admission {
     pub async fn resetting<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         user: UserId,
-        reset: impl FnOnce(Option<Unspent>) -> F,
+        reset: impl FnOnce(Option<Drained>) -> F,
     ) -> Result<T, E> {
         let drained = async {
             let valkey = self.0.ladder.valkey()?;

@@ -1,5 +1,6 @@
 //! The secret of a stage, and the keys derived from it.
 
+use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use aws_lc_rs::{hkdf, hmac};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -26,11 +27,23 @@ impl StageSecret {
     }
 
     /// The HMAC-SHA-256 key for `label`.
+    pub fn hmac_key(&self, label: &'static str) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.bytes(label))
+    }
+
+    /// The AES-256-GCM key for `label`. Its nonces are random, so it seals up to 2^32 texts (NIST SP
+    /// 800-38D, section 8.3).
     #[expect(
         clippy::missing_panics_doc,
-        reason = "a constant length does not panic"
+        reason = "a key of the cipher's own length does not panic"
     )]
-    pub fn hmac_key(&self, label: &'static str) -> hmac::Key {
+    pub fn sealing_key(&self, label: &'static str) -> RandomizedNonceKey {
+        #[expect(clippy::expect_used, reason = "32 bytes are the cipher's key length")]
+        RandomizedNonceKey::new(&AES_256_GCM, &self.bytes(label))
+            .expect("AES-256 takes keys of 32 bytes")
+    }
+
+    fn bytes(&self, label: &'static str) -> [u8; 32] {
         let mut bytes = [0; 32];
         let info = [label.as_bytes()];
         #[expect(
@@ -41,7 +54,7 @@ impl StageSecret {
             .expand(&info, hkdf::HKDF_SHA256)
             .and_then(|key| key.fill(&mut bytes))
             .expect("HKDF-SHA-256 gives up to 8,160 bytes");
-        hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+        bytes
     }
 }
 

@@ -16,6 +16,8 @@ pub const REUSE_GRACE: Duration = Duration::from_secs(10);
 /// The most sessions that a user has at a time; one more ends the oldest.
 pub const MAX_SESSIONS: usize = 50;
 
+const FIRST_GENERATION: u64 = 1;
+
 /// Where a sign-in came from, as the list of sessions shows it.
 #[derive(Clone, Debug, Default)]
 pub struct SessionOrigin {
@@ -70,11 +72,16 @@ impl Session {
             user,
             created_at: now,
             rotated_at: now,
-            generation: 1,
+            generation: FIRST_GENERATION,
             salt: random_bytes::<16>().to_vec(),
             user_agent: origin.user_agent.clone(),
             ip: origin.ip.clone(),
         }
+    }
+
+    /// Whether its tokens are still those that it began with.
+    pub fn is_unrotated(&self) -> bool {
+        self.generation == FIRST_GENERATION
     }
 
     /// When the session can no longer be refreshed.

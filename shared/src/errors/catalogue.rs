@@ -112,6 +112,12 @@ catalogue! {
     KeyRotated "key-rotated" 409 "The key was rotated before"
         why "The key has been exchanged for another, and lives on only for the overlap. A key is rotated once."
         then "Rotate the key that took its place.";
+    IdempotencyInProgress "idempotency-in-progress" 409 "A request with this key is still running"
+        why "A request with this Idempotency-Key is running, or the one that ran broke off less than 30 seconds ago and nobody knows yet what became of it. Whatever happens, it takes effect at most once."
+        then "Send the same request with the same key again after the seconds that Retry-After gives.";
+    IdempotencyAnswerGone "idempotency-answer-gone" 409 "The answer cannot be shown again"
+        why "The request with this Idempotency-Key was done. Its answer held a secret, and that is void by now: the API key has been revoked or has expired, or the session has ended or was refreshed. So the answer is not shown again."
+        then "Do not repeat the request. Sign in for new tokens, or make another key; a new request needs a new Idempotency-Key.";
     LastAdmin "last-admin" 409 "One active admin has to stay"
         why "The change would leave nobody who can administer the stage: the user is the last active admin, or became so while another was demoted or deactivated."
         then "Make somebody else an admin first.";
@@ -122,11 +128,14 @@ catalogue! {
         why "The route reads JSON, and the Content-Type of the request says something else or is missing."
         then "Send Content-Type: application/json.";
     ValidationFailed "validation-failed" 422 "The request's content is not valid"
-        why "The request could be read, but members of it, or parameters of the query string, are missing, unknown, of the wrong type or out of range. The member errors lists each of them with a code: required, unknown, wrong-type, too-short, too-long, out-of-range or invalid."
+        why "The request could be read, but members of it, parameters of the query string, or the Idempotency-Key, are missing, unknown, of the wrong type or out of range. The member errors lists each of them with a code: required, unknown, wrong-type, too-short, too-long, out-of-range or invalid."
         then "Correct the fields that errors names.";
     WeakPassword "weak-password" 422 "The password is too easy to guess"
         why "The password would be guessed too soon: it is a common one, follows a pattern, or is made of the account's own e-mail address or name. The estimate is zxcvbn's; 3 of 4 points are needed."
         then "Follow the advice in errors: a few uncommon words in a row are strong and easy to remember.";
+    IdempotencyKeyReused "idempotency-key-reused" 422 "The key came with another request before"
+        why "Within the last 24 hours this Idempotency-Key came to the same route with another body. One of the two is not the request that the key stands for."
+        then "Use a new key for every new request, and the same key with the same body to repeat one.";
     QuotaExceeded "quota-exceeded" 429 "Request cannot be satisfied as assigned quota has been exceeded"
         why "One or more limits are used up; violated-policies names them. The request counted nowhere. The headers RateLimit and RateLimit-Policy say how each limit stands, and GET /api/v1/users/limits/explain says which ones apply to a route. Without a good credential, the limits are those of the address."
         then "Wait for the seconds that Retry-After gives; then the request is admitted, if nothing else was sent. Without Retry-After it never is: the limit is zero, or the request costs more than the limit.";

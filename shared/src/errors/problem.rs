@@ -69,6 +69,18 @@ impl Problem {
         Self::new(ProblemCode::NotFound, "There is nothing at this path.")
     }
 
+    /// An earlier try of the same request runs.
+    pub fn in_progress() -> Self {
+        let problem = Self::new(
+            ProblemCode::IdempotencyInProgress,
+            "A request with this Idempotency-Key is still running.",
+        );
+        Self {
+            retry_after: Some(1),
+            ..problem
+        }
+    }
+
     /// One text for every way in which a credential can be bad.
     pub fn unauthenticated() -> Self {
         Self::new(

@@ -5,6 +5,7 @@
 
 mod check;
 mod memory;
+mod period;
 pub mod plan;
 pub mod policy;
 mod report;
@@ -15,5 +16,6 @@ pub(crate) use memory::counted;
 
 pub use check::{Ask, Check, Proof, Source, Subject, Verdict, WindowId};
 pub use memory::MemoryEngine;
+pub use period::{Period, Threshold, Told};
 pub use report::{LimitReport, LimitState};
 pub use window::{Bucket, Counter, Reading, Window};

@@ -48,6 +48,11 @@ pub fn tier_limits(policy: &Policy, user: &Principal, now: Timestamp) -> [TierLi
     ]
 }
 
+/// A user's month, without a request, unless it is unlimited.
+pub fn month_of(policy: &Policy, user: &Principal, now: Timestamp) -> Option<Check> {
+    tier_checks(policy, user, 0, now).find(|check| check.window == Window::Month)
+}
+
 /// The limits that a user's request of `class` must keep, made with `key` if that is given.
 pub fn of_user(
     policy: &Policy,

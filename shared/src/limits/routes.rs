@@ -31,6 +31,17 @@ pub struct Route {
     pub path: &'static str,
     pub class: &'static str,
     pub access: Access,
+    /// Whether it takes an `Idempotency-Key`. Its handler then has to keep its answer.
+    pub takes_idempotency_key: bool,
+}
+
+impl Route {
+    const fn with_idempotency_key(self) -> Self {
+        Self {
+            takes_idempotency_key: true,
+            ..self
+        }
+    }
 }
 
 const fn route(
@@ -44,6 +55,7 @@ const fn route(
         path,
         class,
         access,
+        takes_idempotency_key: false,
     }
 }
 
@@ -114,7 +126,7 @@ pub const ROUTES: &[Route] = {
         route("POST", "/api/v1/auth/password/reset", "auth", Open),
         route("POST", "/api/v1/auth/password/reset/confirm", "auth", Open),
         route("POST", "/api/v1/auth/refresh", "token", Open),
-        route("POST", "/api/v1/auth/register", "register", Open),
+        route("POST", "/api/v1/auth/register", "register", Open).with_idempotency_key(),
         route("GET", "/api/v1/auth/sessions", "default", Session),
         route("DELETE", "/api/v1/auth/sessions/{id}", "default", Session),
         route("POST", "/api/v1/auth/verify-email", "default", Session),
@@ -137,7 +149,8 @@ pub const ROUTES: &[Route] = {
             "/api/v1/users/api-keys",
             "default",
             Scoped(KeysWrite),
-        ),
+        )
+        .with_idempotency_key(),
         route(
             "GET",
             "/api/v1/users/api-keys/{id}",
@@ -161,7 +174,8 @@ pub const ROUTES: &[Route] = {
             "/api/v1/users/api-keys/{id}/rotate",
             "default",
             Scoped(KeysWrite),
-        ),
+        )
+        .with_idempotency_key(),
         route(
             "GET",
             "/api/v1/users/limits/explain",

@@ -17,6 +17,9 @@ use crate::clock::Timestamp;
 /// Into how many buckets a sliding window is cut.
 const BUCKETS: i64 = 60;
 
+/// How many past months a month's window remembers for whoever closes them. They do not count.
+pub(super) const KEPT_MONTHS: i64 = 3;
+
 /// The time over which a limit counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Window {
@@ -74,6 +77,14 @@ impl Window {
         }
     }
 
+    /// How many buckets are remembered, the newest included.
+    pub(crate) const fn kept(self) -> i64 {
+        match self {
+            Self::Sliding { .. } => self.span(),
+            Self::Month => 1 + KEPT_MONTHS,
+        }
+    }
+
     /// The first moment at which a bucket no longer counts.
     pub fn clear_at(self, bucket: i64) -> Timestamp {
         self.start_of(bucket + self.span())
@@ -94,7 +105,7 @@ impl Window {
             Self::Sliding { seconds } => {
                 Duration::from_secs(seconds as u64 + seconds as u64 / 60 + 1)
             }
-            // The month before is kept for whoever closes it.
+            // Past months are kept for whoever closes them.
             Self::Month => Duration::from_hours(24 * 62),
         }
     }
@@ -111,7 +122,7 @@ pub type Bucket = (i64, u64);
 pub struct Counter {
     pub newest: Bucket,
     pub previous: Option<Bucket>,
-    /// Oldest first; none of them is empty.
+    /// Oldest first; none of them is empty. Those of a month do not count.
     pub older: Vec<Bucket>,
 }
 
@@ -141,7 +152,8 @@ impl Counter {
         }
     }
 
-    fn buckets(&self) -> impl Iterator<Item = Bucket> {
+    /// Every bucket, oldest first.
+    pub fn buckets(&self) -> impl Iterator<Item = Bucket> {
         let older = self.older.iter().copied();
         older.chain(self.previous).chain([self.newest])
     }
@@ -225,11 +237,18 @@ impl Counter {
         }
     }
 
+    /// What was counted in a bucket, if that is remembered.
+    pub fn count_in(&self, bucket: i64) -> u64 {
+        self.buckets()
+            .find(|(index, _)| *index == bucket)
+            .map_or(0, |(_, count)| count)
+    }
+
     /// What stands before the newest bucket once `bucket` becomes the newest: all that is final
-    /// and still counts.
+    /// and still remembered.
     pub fn packed(&self, window: Window, bucket: i64) -> Vec<Bucket> {
         let is_worth_keeping =
-            |(index, count): &Bucket| index + window.span() > bucket && *count > 0;
+            |(index, count): &Bucket| index + window.kept() > bucket && *count > 0;
         let older = self.older.iter().copied();
         older
             .chain(self.previous)
@@ -305,6 +324,28 @@ mod tests {
         assert_eq!(reading.used, 3);
         assert_eq!(reading.admits_at, Some(MINUTE.clear_at(bucket)));
         assert_eq!(reading.whole_at, MINUTE.clear_at(bucket + 10));
+    }
+
+    #[test]
+    fn a_month_remembers_the_three_before_it_and_counts_none_of_them() {
+        let bucket = Window::Month.bucket_at(moment("2026-07-20T00:00:00Z"));
+        let mut counter = Counter::starting(bucket, 1);
+        for next in 1..=4 {
+            let cost = u64::try_from(next).unwrap() + 1;
+            counter = Counter::counting(Some(&counter), Window::Month, bucket + next, cost);
+        }
+
+        let reading = Counter::read(
+            Some(&counter),
+            Window::Month,
+            5,
+            1,
+            moment("2026-11-20T00:00:00Z"),
+        );
+
+        assert_eq!(reading.used, 5);
+        let remembered = [0, 1, 2, 3, 4].map(|next| counter.count_in(bucket + next));
+        assert_eq!(remembered, [0, 2, 3, 4, 5]);
     }
 
     #[test]

@@ -5,11 +5,12 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use super::mailing::Budget;
 use super::tables::credentials::{self, PasswordItem, SessionItem};
 use super::tables::identity::{self, EmailGuardItem, UserItem};
-use super::transaction::{IntoWrite, NotWritten, backoff, transact};
+use super::transaction::{IntoWrite, NotWritten, backoff};
 use super::{AccountStore, StoreError, to_item};
 use crate::audit::{Action, Actor, AuditEntry};
 use crate::auth::{EmailKey, PasswordHash, Session, User};
 use crate::clock::Timestamp;
+use crate::idempotency::KeptAnswer;
 use crate::ids::UserId;
 use crate::mail::MailEvent;
 
@@ -72,6 +73,16 @@ impl AccountStore {
         account: &NewAccount,
         now: Timestamp,
     ) -> Result<Registration, StoreError> {
+        self.register_and_keep(account, None, now).await
+    }
+
+    /// As [`Self::register`]; the answer to who asked is kept with it.
+    pub async fn register_and_keep(
+        &self,
+        account: &NewAccount,
+        answer: Option<&KeptAnswer>,
+        now: Timestamp,
+    ) -> Result<Registration, StoreError> {
         const GUARD: usize = 0;
         let user = &account.user;
         let email = user.email.key();
@@ -116,7 +127,7 @@ impl AccountStore {
                 writes.extend(self.mail_writes(budget, event, now)?);
             }
             writes.push(self.users.audited(&account.entry(now))?);
-            match transact(&self.users.client, writes).await {
+            match self.users.transact_and_keep(writes, answer).await {
                 Ok(()) => return Ok(Registration::Done),
                 Err(NotWritten::Condition(GUARD)) => return Ok(Registration::EmailTaken),
                 // The address got another mail meanwhile: count again.

@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::accounts::{pauses, wait};
-use super::admission::{Expression, Unspent, reset};
+use super::admission::{Drained, Expression, reset};
 use super::records::Assignment;
 use super::standing::{Epoch, Sessions};
 use super::tables::admission::{ADMISSION_SK, user_pk as admission_pk};
@@ -127,7 +127,7 @@ impl UserStore {
     pub async fn reset_quota(
         &self,
         id: UserId,
-        unspent: Option<Unspent>,
+        unspent: Option<Drained>,
         by: ChangedBy,
         now: Timestamp,
     ) -> Result<Administered, StoreError> {

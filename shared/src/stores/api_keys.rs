@@ -16,13 +16,14 @@ use super::tables::identity::{
     ApiKeyItem, CHANGEABLE, KEY_SK, KEY_SK_PREFIX, KeyDigestItem, key_digest_pk, key_sk, user_pk,
 };
 use super::tables::{PK, SK, admission};
-use super::transaction::{IntoWrite, NotWritten, transact};
+use super::transaction::{IntoWrite, NotWritten};
 use super::{Item, StoreError, UserStore, from_item, number, text, to_item};
 use crate::audit::AuditEntry;
 use crate::auth::{
     ApiKeyRecord, KeyChanges, KeyDigest, KeyManager, KeyRefused, KeyRing, KeyState, LimitSlot, User,
 };
 use crate::clock::Timestamp;
+use crate::idempotency::KeptAnswer;
 use crate::ids::{KeyId, UserId};
 use crate::limits::WindowId;
 
@@ -117,6 +118,19 @@ impl UserStore {
         now: Timestamp,
         decide: impl Fn(&KeyRing) -> Result<KeyChanges, KeyRefused>,
     ) -> Result<Result<KeyChanges, KeyRefused>, StoreError> {
+        self.change_keys_and_keep(owner, manager, now, decide, |_| None)
+            .await
+    }
+
+    /// As [`Self::change_keys`]; `answer` is what to keep of the answer to a change.
+    pub async fn change_keys_and_keep(
+        &self,
+        owner: UserId,
+        manager: KeyManager,
+        now: Timestamp,
+        decide: impl Fn(&KeyRing) -> Result<KeyChanges, KeyRefused>,
+        answer: impl Fn(&KeyChanges) -> Option<KeptAnswer>,
+    ) -> Result<Result<KeyChanges, KeyRefused>, StoreError> {
         for pause in std::iter::once(None).chain(pauses().map(Some)) {
             wait(pause).await;
             let Some(owner) = self.user(owner).await?.filter(|owner| owner.is_active) else {
@@ -138,7 +152,8 @@ impl UserStore {
             let written = &changes.changed[..changes.changed.len().min(MAX_CHANGED)];
             let entry = AuditEntry::of_keys(&ring, &changes, written, manager, now);
             writes.push(self.audited(&entry)?);
-            match transact(&self.client, writes).await {
+            let answer = answer(&changes);
+            match self.transact_and_keep(writes, answer.as_ref()).await {
                 // What did not fit into one transaction is decided on anew.
                 Ok(()) if changes.changed.len() > MAX_CHANGED => {}
                 Ok(()) => return Ok(Ok(changes)),

@@ -24,6 +24,9 @@ pub enum StoreError {
     /// Too many writers at once changed what this one was about to change.
     #[error("{operation}: too many concurrent changes")]
     Contended { operation: &'static str },
+    /// Another try of the same request has taken this one's place; nothing was written.
+    #[error("another try of the request has taken this one's place")]
+    Superseded,
     /// What is stored does not have the form that this release reads.
     #[error("an item could not be read or written")]
     Damaged(#[source] serde_dynamo::Error),
@@ -47,7 +50,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Contended { .. } => true,
-            Self::Refused { .. } | Self::Damaged(_) => false,
+            Self::Refused { .. } | Self::Superseded | Self::Damaged(_) => false,
         }
     }
 
@@ -79,7 +82,9 @@ impl StoreError {
 
 impl From<StoreError> for crate::errors::Problem {
     fn from(error: StoreError) -> Self {
-        if error.is_transient() {
+        if matches!(error, StoreError::Superseded) {
+            Self::in_progress().caused_by(error)
+        } else if error.is_transient() {
             Self::unavailable(error)
         } else {
             Self::internal(error)

@@ -14,10 +14,12 @@ mod audit_outbox;
 mod audit_writer;
 mod client;
 mod error;
+mod idempotency;
 mod key_set;
 mod mailing;
 mod one_time_tokens;
 mod passwords;
+mod periods;
 mod policy;
 mod probe;
 mod records;
@@ -39,7 +41,9 @@ use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
 pub use administration::Administered;
-pub use admission::{DynamoDbEngine, EngineError, Lease, Unspent, ValkeyEngine, ValkeyError};
+pub use admission::{
+    CountedMonths, Drained, DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError,
+};
 pub use api_keys::{KeyPage, KeysShown};
 pub use audit_log::{AuditLog, AuditPage, LoggedEntry};
 pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
@@ -49,6 +53,7 @@ pub use error::StoreError;
 pub use mailing::{MailQueued, PreparedMail, event_of_outbox_key};
 pub use one_time_tokens::Redeemed;
 pub use passwords::PasswordChanged;
+pub use periods::{ClosedPeriod, Metered, Notice, PeriodStore, UsersPage};
 pub use policy::{PolicyStore, policy_item_document};
 pub use probe::Probe;
 pub use secrets::{SecretError, read_secret};

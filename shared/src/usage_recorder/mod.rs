@@ -146,6 +146,7 @@ impl UsageRecorder {
         };
         match self.0.store.append(batch.id, &batch.records).await {
             Ok(()) => {
+                tracing::debug!(records = batch.records.len(), "usage records are written");
                 held.batch = None;
                 self.buffer().confirm();
                 self.notice_back();

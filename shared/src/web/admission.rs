@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::Extensions;
 use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -57,14 +58,19 @@ pub async fn admit<A: Admits>(State(app): State<A>, mut request: Request, next: 
     response
 }
 
-fn route_taken(request: &Request) -> Option<&'static Route> {
+pub(super) fn route_taken(request: &Request) -> Option<&'static Route> {
     let template = request.extensions().get::<MatchedPath>()?;
     route_of(request.method().as_str(), template.as_str())
 }
 
+/// The address that a request came from.
+pub(super) fn ip_of(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<PeerIp>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |PeerIp(ip)| *ip)
+}
+
 async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Result<(), Problem> {
-    let peer = request.extensions().get::<PeerIp>();
-    let ip = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |PeerIp(ip)| *ip);
+    let ip = ip_of(request.extensions());
     let admission = app.admission();
     if route.access == Access::Open {
         let admitted = admission.admit_open(ip, route.class).await;
@@ -267,8 +273,6 @@ impl<S: Sync> FromRequestParts<S> for ClientIp {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<PeerIp>();
-        let ip = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |PeerIp(ip)| *ip);
-        Ok(Self(ip))
+        Ok(Self(ip_of(&parts.extensions)))
     }
 }

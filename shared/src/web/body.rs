@@ -1,10 +1,12 @@
 //! Bodies: JSON of bounded size, read into a request type, refused with the documented problem.
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::params::field_error_of;
 use super::single_header;
@@ -22,26 +24,40 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        if announced_bytes(&parts.headers).is_some_and(|bytes| bytes > MAX_BYTES as u64) {
-            return Err(too_large());
-        }
-        let body = match Limited::new(body, MAX_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Err(_) => return Err(malformed("The body broke off.".to_owned())),
+        let (mut parts, body) = request.into_parts();
+        let object = match parts.extensions.remove() {
+            Some(ReadBody(object)) => object,
+            None => read(&parts.headers, body).await,
         };
-        if !is_json(&parts.headers) {
-            return Err(Problem::new(
-                ProblemCode::UnsupportedMediaType,
-                "Send the body as application/json.",
-            ));
-        }
-        parse(&body).map(Self)
+        typed(object?).map(Self)
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// What a layer came to that had to read the body ahead of the extractor, which refuses it in its
+/// turn.
+#[derive(Clone)]
+pub(super) struct ReadBody(pub(super) Result<Value, Problem>);
+
+/// Reads a body that is a JSON object.
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Value, Problem> {
+    if announced_bytes(headers).is_some_and(|bytes| bytes > MAX_BYTES as u64) {
+        return Err(too_large());
+    }
+    let body = match Limited::new(body, MAX_BYTES).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Err(_) => return Err(malformed("The body broke off.".to_owned())),
+    };
+    if !is_json(headers) {
+        return Err(Problem::new(
+            ProblemCode::UnsupportedMediaType,
+            "Send the body as application/json.",
+        ));
+    }
+    parse(&body)
+}
+
+fn parse(body: &[u8]) -> Result<Value, Problem> {
     let text = std::str::from_utf8(body).map_err(|error| {
         malformed(format!(
             "The body is not UTF-8 from byte {}.",
@@ -55,6 +71,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         let error = FieldError::new("", "wrong-type", "The body is to be an object.");
         return Err(Problem::validation(vec![error]));
     }
+    Ok(value)
+}
+
+/// An object as a `T`.
+pub(super) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value)
         .map_err(|error| Problem::validation(vec![field_error_of(&error)]))
 }

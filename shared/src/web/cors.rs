@@ -11,22 +11,24 @@ use axum::response::Response;
 use tower::{Layer, Service, ServiceExt as _};
 use tower_http::cors::CorsLayer;
 
-use super::rate_limit_headers;
+use super::{idempotency, rate_limit_headers};
 use crate::config::Cors;
 
 /// What a page may send beyond the safelisted headers.
-const REQUEST_HEADERS: [HeaderName; 5] = [
+const REQUEST_HEADERS: [HeaderName; 6] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     header::CONTENT_TYPE,
+    idempotency::KEY,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
 ];
 
 /// What a page may read beyond the safelisted headers.
-const RESPONSE_HEADERS: [HeaderName; 4] = [
+const RESPONSE_HEADERS: [HeaderName; 5] = [
     header::RETRY_AFTER,
     header::WWW_AUTHENTICATE,
+    idempotency::REPLAYED,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
 ];

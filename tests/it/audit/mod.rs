@@ -17,8 +17,8 @@ use turnpike_shared::auth::StageSecret;
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::stores::{AuditLog, AuditOutboxKey, AuditWriter, UserStore};
 
-use crate::limits::engines::{accounts_at, client_at, dynamodb_at, start_tables};
-use crate::support::{OwnEngine, TestStack};
+use crate::limits::engines::{accounts_at, client_at, start_tables};
+use crate::support::{OwnEngine, TestStack, dynamodb_at};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const T: Timestamp = Timestamp::from_millis(1_795_207_396_042);

@@ -282,7 +282,7 @@ async fn with_another_key_nothing_verifies() {
     let endpoint = log.own.engine.endpoint();
     let other = StageSecret::new(&"another secret of 32 characters!".into()).unwrap();
     let other = turnpike_shared::stores::AuditLog::new(
-        &crate::limits::engines::dynamodb_at(&endpoint),
+        &crate::support::dynamodb_at(&endpoint),
         "AuditTable".to_owned(),
         ChainKey::new(&other),
     );

@@ -27,7 +27,7 @@ async fn an_unknown_path_is_404_before_any_credential_is_looked_at() {
         "/%2e%2e/etc/passwd",
         "/docs/errors/nothing",
         "/metrics",
-        "/2015-03-31/functions/auth/invocations",
+        "/2015-03-31/functions/auth/nothing",
     ];
 
     for path in paths {

@@ -1,13 +1,10 @@
 //! The program itself: what it prints, what it keeps, how it ends.
 
-use std::path::Path;
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::support::{PASSWORD, root};
+use crate::support::{PASSWORD, command};
 
 /// `turnpike-local`, running, with what it has printed so far.
 struct Program {
@@ -92,22 +89,6 @@ impl Program {
             .unwrap();
         assert!(done.success());
     }
-}
-
-fn command(addr: &str, arguments: &[&str]) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let target = test.parent().and_then(Path::parent).unwrap();
-    let mut command = Command::new(target.join("turnpike-local"));
-    command
-        .args(["--addr", addr])
-        .args(arguments)
-        .env_clear()
-        .current_dir(root())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
 }
 
 #[tokio::test]

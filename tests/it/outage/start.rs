@@ -8,12 +8,11 @@ use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use turnpike_auth::{App, Parts, StartError};
 use turnpike_local::{Engine, signing_keys_document};
-use turnpike_shared::admission::{AdmissionParts, Budgets, Refusals};
+use turnpike_shared::admission::AdmissionParts;
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{Environment, UserTables};
 use turnpike_shared::stores::{DynamoDb, UserStore};
-use turnpike_shared::usage_recorder::UsageRecorder;
 
 use crate::support::{Fault, FaultProxy, OwnEngine, TestStack, signing_keys};
 
@@ -39,14 +38,9 @@ fn environment(dynamodb: &str) -> Environment {
 
 /// Starts `auth` as a function starts, but for its clock.
 async fn start(env: &Environment, clock: Clock) -> Result<App, StartError> {
-    let dynamodb = DynamoDb::from_environment(env).unwrap();
     let admission = AdmissionParts {
-        recorder: UsageRecorder::from_environment(env, &dynamodb, clock.clone()).unwrap(),
-        dynamodb,
         clock,
-        budgets: Budgets::default(),
-        policy: None,
-        refusals: Refusals::default(),
+        ..AdmissionParts::from_environment(env).unwrap()
     };
     let parts = Parts {
         admission,

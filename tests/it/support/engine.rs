@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -98,34 +98,71 @@ pub(crate) fn dynamodb_at(endpoint: &str) -> DynamoDb {
 /// Hands calls on to an engine and counts them.
 pub(crate) struct CountingProxy {
     pub(crate) endpoint: String,
-    calls: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    calls: AtomicUsize,
+    writes: AtomicUsize,
+    batches: AtomicUsize,
 }
 
 #[derive(Clone)]
 struct Forward {
     to: String,
     client: reqwest::Client,
-    calls: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
 }
 
 impl CountingProxy {
     pub(crate) async fn start(engine: &OwnEngine) -> Self {
-        let calls = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::new(Counts::default());
         let forward = Forward {
             to: engine.endpoint(),
             client: reqwest::Client::new(),
-            calls: Arc::clone(&calls),
+            counts: Arc::clone(&counts),
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(hand_on).with_state(forward);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { endpoint, calls }
+        Self { endpoint, counts }
     }
 
-    /// How many calls have come so far.
+    /// How many calls have come so far, but for those that write usage records, which no request
+    /// waits for.
     pub(crate) fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+        self.counts.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many of all calls have written something.
+    pub(crate) fn writes(&self) -> usize {
+        self.counts.writes.load(Ordering::SeqCst) + self.batches()
+    }
+
+    /// How many batches of usage records have been written.
+    pub(crate) fn batches(&self) -> usize {
+        self.counts.batches.load(Ordering::SeqCst)
+    }
+}
+
+impl Counts {
+    fn add(&self, headers: &HeaderMap, body: &[u8]) {
+        let target = headers.get("x-amz-target").map(HeaderValue::as_bytes);
+        let writes = ["PutItem", "UpdateItem", "DeleteItem", "WriteItems"];
+        let is_write = |target: &[u8]| writes.iter().any(|one| target.ends_with(one.as_bytes()));
+        let is_write = target.is_some_and(is_write);
+        let is_batch = String::from_utf8_lossy(body).contains("UsageTable");
+        let counter = if is_batch {
+            &self.batches
+        } else {
+            self.calls.fetch_add(1, Ordering::SeqCst);
+            &self.writes
+        };
+        if is_write {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -134,7 +171,7 @@ async fn hand_on(
     mut headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, HeaderMap, Bytes) {
-    forward.calls.fetch_add(1, Ordering::SeqCst);
+    forward.counts.add(&headers, &body);
     headers.remove("host");
     let request = forward.client.post(&forward.to).headers(headers).body(body);
     let response = request.send().await.unwrap();

@@ -26,6 +26,11 @@ pub(crate) enum Fault {
     Failure,
     /// It is not handed on while it has this text in it and this is the fault.
     Hold(String),
+    /// It is done if it has this text in it, and nobody is told.
+    LoseAnswer(String),
+    /// This many calls are handed on, the answer to the last of them is lost, and all later ones
+    /// fail: who calls is cut off, or has died as far as the database can tell.
+    CutOff(usize),
     /// This many calls of an operation meet another transaction on their items.
     Conflicts(&'static str, usize),
     /// This many calls are answered; of the next, this becomes, and it and all after it are never
@@ -108,8 +113,17 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
         .map(|target| target.as_bytes().to_vec());
     let operation = String::from_utf8(target.unwrap_or_default()).unwrap();
     let fault = forward.fault.lock().unwrap().clone();
+    let mut is_answer_lost = false;
     match fault {
         Fault::None | Fault::DeadAfter(..) => {}
+        Fault::LoseAnswer(text) => {
+            is_answer_lost = String::from_utf8_lossy(&body).contains(&text);
+        }
+        Fault::CutOff(0) => return refusal(500, "InternalServerError", ""),
+        Fault::CutOff(left) => {
+            *forward.fault.lock().unwrap() = Fault::CutOff(left - 1);
+            is_answer_lost = left == 1;
+        }
         Fault::Throttle(text) => {
             if String::from_utf8_lossy(&body).contains(&text) {
                 return refusal(400, "ProvisionedThroughputExceededException", "");
@@ -162,6 +176,9 @@ async fn hand_on(State(forward): State<Forward>, mut headers: HeaderMap, body: B
         std::future::pending::<()>().await;
     }
     headers.remove("transfer-encoding");
+    if is_answer_lost {
+        return refusal(500, "InternalServerError", "");
+    }
     (status, headers, response.bytes().await.unwrap()).into_response()
 }
 

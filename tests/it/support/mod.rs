@@ -5,6 +5,7 @@ mod answer;
 mod engine;
 mod faults;
 mod keys;
+mod program;
 mod redis;
 mod stack;
 
@@ -13,8 +14,9 @@ pub(crate) use answer::{Answer, Call};
 pub(crate) use engine::{CountingProxy, OwnEngine, dynamodb_at};
 pub(crate) use faults::{Fault, FaultProxy, LastCall};
 pub(crate) use keys::{KEYS, Key};
+pub(crate) use program::command;
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
-pub(crate) use stack::{PATIENT, TestStack, signing_keys};
+pub(crate) use stack::{PATIENT, TestStack, client_at, signing_keys};
 
 /// The repository's root.
 pub(crate) fn root() -> std::path::PathBuf {

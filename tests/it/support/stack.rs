@@ -228,7 +228,8 @@ impl TestStack {
     }
 }
 
-fn client_at(endpoint: &str) -> Client {
+/// A client of an engine, to see past the functions with.
+pub(crate) fn client_at(endpoint: &str) -> Client {
     client_of_engine(&dynamodb_at(endpoint))
 }
 

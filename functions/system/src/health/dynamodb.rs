@@ -44,7 +44,7 @@ impl From<&StoreError> for ErrorKind {
         match error {
             StoreError::Unavailable { .. } => Self::Unavailable,
             StoreError::Refused { .. } => Self::Refused,
-            StoreError::Contended { .. } => Self::Contended,
+            StoreError::Contended { .. } | StoreError::Superseded => Self::Contended,
             StoreError::Damaged(_) => Self::Damaged,
         }
     }

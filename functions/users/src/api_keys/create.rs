@@ -1,15 +1,13 @@
 //! `POST /api/v1/users/api-keys`.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Deserialize;
 use turnpike_shared::admission::Caller;
 use turnpike_shared::auth::api_key::fields::{self, RequestedLimits};
 use turnpike_shared::auth::{CidrList, KeyDraft, KeyLimits, NewKey, ScopeSet};
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::errors::Problem;
-use turnpike_shared::web::ApiJson;
+use turnpike_shared::web::{Answer, AnswerKeeper, ApiJson};
 use utoipa::ToSchema;
 
 use super::NewApiKeyBody;
@@ -68,21 +66,21 @@ impl NewApiKeyRequest {
     post, path = "/api/v1/users/api-keys", operation_id = "createApiKey", tag = "API keys",
     request_body = NewApiKeyRequest,
     responses((status = 201, description = "The key is made", body = NewApiKeyBody)),
-    extensions(("x-problems" = json!(["scope-not-held", "beyond-own-key", "too-many-keys"]))),
+    extensions(("x-problems" = json!(["scope-not-held", "beyond-own-key", "too-many-keys", "idempotency-answer-gone"]))),
     security(("access_token" = ["keys:write"]), ("api_key" = ["keys:write"])),
 )]
 pub(crate) async fn create(
     State(app): State<App>,
     caller: Caller,
+    keeper: AnswerKeeper,
     ApiJson(request): ApiJson<NewApiKeyRequest>,
-) -> Result<(StatusCode, Json<NewApiKeyBody>), Problem> {
+) -> Result<Answer, Problem> {
     let now = app.now();
     let draft = request.parse(now)?;
     let key = app.new_key();
     let new = NewKey::of(&key, now);
-    let made = app.change_keys(&caller, now, |ring, manager| {
+    let made = app.make_key(&caller, &keeper, &key, now, |ring, manager| {
         ring.make(&new, &draft, manager, now)
     });
-    let body = NewApiKeyBody::new(&made.await?.outcome, &key, now);
-    Ok((StatusCode::CREATED, Json(body)))
+    made.await
 }

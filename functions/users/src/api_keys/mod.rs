@@ -89,7 +89,7 @@ pub(crate) struct NewApiKeyBody {
 }
 
 impl NewApiKeyBody {
-    fn new(record: &ApiKeyRecord, key: &ApiKey, now: Timestamp) -> Self {
+    pub(crate) fn new(record: &ApiKeyRecord, key: &ApiKey, now: Timestamp) -> Self {
         Self {
             api_key: ApiKeyObject::new(record, now),
             key: key.expose().to_owned(),

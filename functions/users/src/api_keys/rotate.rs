@@ -1,15 +1,13 @@
 //! `POST /api/v1/users/api-keys/{id}/rotate`.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Deserialize;
 use turnpike_shared::admission::Caller;
 use turnpike_shared::auth::NewKey;
 use turnpike_shared::auth::api_key::fields;
 use turnpike_shared::errors::Problem;
 use turnpike_shared::ids::KeyId;
-use turnpike_shared::web::{ApiJson, ApiPath};
+use turnpike_shared::web::{Answer, AnswerKeeper, ApiJson, ApiPath};
 use utoipa::ToSchema;
 
 use super::NewApiKeyBody;
@@ -33,23 +31,23 @@ pub(crate) struct RotationRequest {
     params(("id" = String, Path, description = "The key's id", example = "key_019a9f3c1c2a7d3e8f00112233445566")),
     request_body = RotationRequest,
     responses((status = 201, description = "The new key", body = NewApiKeyBody)),
-    extensions(("x-problems" = json!(["not-found", "key-revoked", "key-rotated", "too-many-keys", "scope-not-held", "beyond-own-key"]))),
+    extensions(("x-problems" = json!(["not-found", "key-revoked", "key-rotated", "too-many-keys", "scope-not-held", "beyond-own-key", "idempotency-answer-gone"]))),
     security(("access_token" = ["keys:write"]), ("api_key" = ["keys:write"])),
 )]
 pub(crate) async fn rotate(
     State(app): State<App>,
     caller: Caller,
+    keeper: AnswerKeeper,
     ApiPath(id): ApiPath<KeyId>,
     ApiJson(request): ApiJson<RotationRequest>,
-) -> Result<(StatusCode, Json<NewApiKeyBody>), Problem> {
+) -> Result<Answer, Problem> {
     let overlap = fields::overlap_seconds(request.overlap_seconds.unwrap_or(0));
     let overlap = overlap.map_err(|error| Problem::validation(vec![error]))?;
     let now = app.now();
     let key = app.new_key();
     let new = NewKey::of(&key, now);
-    let rotated = app.change_keys(&caller, now, |ring, manager| {
+    let rotated = app.make_key(&caller, &keeper, &key, now, |ring, manager| {
         ring.rotate(id, &new, overlap, manager, now)
     });
-    let body = NewApiKeyBody::new(&rotated.await?.outcome, &key, now);
-    Ok((StatusCode::CREATED, Json(body)))
+    rotated.await
 }

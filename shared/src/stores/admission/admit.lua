@@ -7,7 +7,8 @@
 -- KEYS[2..] one hash for each check, in the order of the checks. All keys carry the subject as hash tag.
 --             of a sliding window: w (the newest bucket, what was counted in it, what counts of all older ones as of then, the
 --                                  bucket before it or -1, the resets), 0..60 the older buckets by index mod 61
---             of the month:        w (the month, what is leased and not spent, what the month has lost in all, the resets)
+--             of the month:        w (the month, what is leased and not spent, what the month has lost in all, the resets), and
+--                                  by its number each month before of which something was not spent, with how much
 --           What was counted under another number of resets than the standing has counts as absent.
 --
 -- ARGV[1]   numbers: now in milliseconds since the Unix epoch, or -1 for the server's own time; copies that were made before
@@ -72,6 +73,15 @@ local answer = { 1, now, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 -- it, what counts of the older ones, the bucket before, and the slots that it moves past; of the month, what it has lost.
 local newest, latest, older, previous = { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }
 local gone, total = {}, {}
+-- The month that was stored, and what was left of it.
+local ended, rests = {}, {}
+
+-- Keeps what is left of a month behind which another begins, for whoever closes it.
+local function keep(key, before, rest, current)
+  if before < current and rest > 0 then
+    call('HSET', key, before, rest)
+  end
+end
 
 -- Both put four of the five numbers into the answer, and return what counts and whether the request fits; the month, too, how
 -- much of it is to be leased.
@@ -86,6 +96,7 @@ local function month(n, key, base, limit, cost, enforce, bucket)
       current, left, lost = bucket, 0, 0
     end
   end
+  local before, rest = current, left
   if bucket > current then
     current, left, lost = bucket, 0, 0
   end
@@ -96,17 +107,21 @@ local function month(n, key, base, limit, cost, enforce, bucket)
       if of > current then
         current, left, lost = of, 0, 0
       end
-      -- A block of a month that has ended meanwhile is lost.
-      if of == current then
+      if of < current and block > 0 then
+        -- The month has ended meanwhile, so nobody spends the block.
+        call('HINCRBY', key, of, block)
+        call('PEXPIRE', key, MONTH_LIFE)
+      elseif of == current then
         exhausted = block < 0
         left = left + max(block, 0)
         lost = max(lost, taken)
+        keep(key, before, rest, current)
         call('HSET', key, 'w', pack('>i8i8i8i8', current, left, lost, resets))
         call('PEXPIRE', key, MONTH_LIFE)
       end
     end
   end
-  total[n] = lost
+  total[n], ended[n], rests[n] = lost, before, rest
   local used, missing = lost - left, cost - left
   local asks = counts and missing > 0 and not exhausted and (cost <= limit or not enforce)
   answer[base + 1] = current
@@ -197,6 +212,7 @@ elseif counts then
     local bucket = answer[base + 1]
     if lengths[n] == 0 then
       if cost > 0 then
+        keep(key, ended[n], rests[n], bucket)
         call('HSET', key, 'w', pack('>i8i8i8i8', bucket, answer[base + 4] - cost, total[n], resets))
       end
     elseif newest[n] == bucket then

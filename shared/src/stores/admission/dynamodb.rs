@@ -36,7 +36,7 @@ use crate::stores::{DynamoDb, Item, Standing, StoreError, from_item, number, tex
 
 /// Tries of one decision: one while the view is current, two when a bucket has passed, three when
 /// others moved it meanwhile.
-const MAX_TRIES: usize = 3;
+pub(super) const MAX_TRIES: usize = 3;
 /// Subjects whose windows an instance remembers.
 const MAX_VIEWS: u64 = 10_000;
 /// How long the item of a subject that is no user stays when its longest window has nothing left to
@@ -85,7 +85,7 @@ impl Lease {
 }
 
 /// What a try came to.
-enum Tried {
+pub(super) enum Tried {
     Counted(Item),
     /// The condition did not hold; this is the item as it stands.
     NotSo(Item),
@@ -292,7 +292,7 @@ impl DynamoDbEngine {
     }
 
     /// The subject's whole item, consistently.
-    async fn item(&self, subject: &Subject) -> Result<Item, EngineError> {
+    pub(super) async fn item(&self, subject: &Subject) -> Result<Item, EngineError> {
         let answer = self
             .client
             .get_item()
@@ -325,7 +325,7 @@ impl DynamoDbEngine {
         }))
     }
 
-    async fn try_update(
+    pub(super) async fn try_update(
         &self,
         subject: &Subject,
         expression: Expression,
@@ -401,15 +401,15 @@ impl DynamoDbEngine {
 }
 
 /// The update that counts a request, from a view that may be old, and the buckets it counts in.
-struct Plan {
-    expression: Expression,
+pub(super) struct Plan {
+    pub(super) expression: Expression,
     buckets: Vec<i64>,
     /// The windows that it clears away.
     cleared: Vec<WindowId>,
 }
 
 impl Plan {
-    fn new(ask: &Ask<'_>, view: &Windows) -> Self {
+    pub(super) fn new(ask: &Ask<'_>, view: &Windows) -> Self {
         let mut plan = Self {
             expression: Expression::default(),
             buckets: vec![],
@@ -679,7 +679,7 @@ mod tests {
     /// A window that is full of buckets with `count` each, as of some buckets before `NOW`.
     fn full(window: Window, count: u64, ago: i64) -> Counter {
         let newest = window.bucket_at(NOW) - ago;
-        let older = (2..window.span()).rev();
+        let older = (2..window.kept()).rev();
         let older: Vec<Bucket> = older.map(|gap| (newest - gap, count)).collect();
         Counter {
             newest: (newest, count),

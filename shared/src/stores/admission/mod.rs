@@ -2,6 +2,7 @@
 
 mod dynamodb;
 mod expression;
+mod months;
 mod pending;
 mod reset;
 mod valkey;
@@ -11,7 +12,9 @@ use super::StoreError;
 
 pub use dynamodb::{DynamoDbEngine, Lease};
 pub(super) use expression::Expression;
-pub use reset::Unspent;
+pub use months::CountedMonths;
+pub(super) use months::month_of;
+pub use reset::Drained;
 pub(super) use reset::reset;
 pub use valkey::{ValkeyEngine, ValkeyError};
 

@@ -10,7 +10,7 @@ use crate::stores::{Item, number};
 
 /// What of a month was leased by Valkey and taken out of it again before anybody spent it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unspent {
+pub struct Drained {
     /// The month, as its window counts months.
     pub month: i64,
     pub amount: u64,
@@ -21,7 +21,7 @@ pub struct Unspent {
 /// afterwards is refused by the epoch.
 pub(in crate::stores) fn reset(
     item: &Item,
-    unspent: Option<Unspent>,
+    unspent: Option<Drained>,
     now: Timestamp,
 ) -> Expression {
     let mut it = Expression::default();
@@ -36,15 +36,20 @@ pub(in crate::stores) fn reset(
             let is_still_that_month = format!("{newest} = {read}");
             it.require(is_still_that_month);
             forgive(&mut it, month, unspent, item);
+            for (month, count) in counter.older.into_iter().chain(counter.previous) {
+                let total = it.name(forgiven(month));
+                let charged = it.value(number(count + forgiven_in(item, month)));
+                it.set(format!("{total} = {charged}"));
+            }
         }
         for attribute in attribute::ALL {
             let cleared = it.name(name(attribute));
             it.remove(cleared);
         }
     }
-    let this_month = Window::Month.bucket_at(now);
-    // The month before is kept for whoever closes it.
-    let is_over = |name: &&String| month_of_forgiven(name).is_some_and(|at| at < this_month - 1);
+    // Past months are kept for whoever closes them, as long as their window would be.
+    let oldest_kept = Window::Month.bucket_at(now) - Window::Month.kept() + 1;
+    let is_over = |name: &&String| month_of_forgiven(name).is_some_and(|at| at < oldest_kept);
     for name in item.keys().filter(is_over) {
         let over = it.name(name.clone());
         it.remove(over);
@@ -52,15 +57,17 @@ pub(in crate::stores) fn reset(
     it
 }
 
-fn forgive(it: &mut Expression, month: i64, unspent: Option<Unspent>, item: &Item) {
+fn forgive(it: &mut Expression, month: i64, unspent: Option<Drained>, item: &Item) {
     let sum = it.name(format!("{}.{}", WindowId::MONTH.as_str(), attribute::SUM));
     let unspent = unspent.filter(|unspent| unspent.month == month);
     let unspent = i128::from(unspent.map_or(0, |unspent| unspent.amount));
-    let before: i128 = item
-        .get(&forgiven(month))
-        .and_then(number_of)
-        .unwrap_or_default();
-    let base = it.value(number(before - unspent));
+    let base = it.value(number(i128::from(forgiven_in(item, month)) - unspent));
     let total = it.name(forgiven(month));
     it.set(format!("{total} = {sum} + {base}"));
+}
+
+/// What resets have taken out of a month so far.
+pub(super) fn forgiven_in(item: &Item, month: i64) -> u64 {
+    let forgiven = item.get(&forgiven(month));
+    forgiven.and_then(number_of).unwrap_or_default()
 }

@@ -17,7 +17,7 @@ use redis::{Cmd, RedisError, Value};
 use super::EngineError;
 use super::dynamodb::{DynamoDbEngine, Lease};
 use super::pending::PendingRemovals;
-use super::reset::Unspent;
+use super::reset::Drained;
 use crate::clock::{Clock, Timestamp};
 use crate::limits::policy::Mode;
 use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window, WindowId};
@@ -32,6 +32,8 @@ const MAX_TRIES: usize = 6;
 const MAX_LEASING: u64 = 10_000;
 
 static ADMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("admit.lua")));
+static BEGIN_MONTH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("begin_month.lua")));
 static FORGET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("forget.lua")));
 static DRAIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("drain.lua")));
 static REFUND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("refund.lua")));
@@ -229,9 +231,25 @@ impl ValkeyEngine {
         self.run(&live, &REFUND, &call).await.map(|_| ())
     }
 
+    /// Begins a subject's month, unless a request has done so, and answers with what is known to be
+    /// leased and not spent of those before.
+    pub async fn begin_month(
+        &self,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> Result<Vec<(i64, u64)>, ValkeyError> {
+        let live = self.live().await?;
+        let call = Call {
+            keys: vec![window_key(&subject.to_string(), &WindowId::MONTH)],
+            args: vec![Numbers::of([Window::Month.bucket_at(now), Window::Month.kept()]).0],
+        };
+        let value = self.run(&live, &BEGIN_MONTH, &call).await?;
+        rests_of(&value).ok_or_else(|| ValkeyError::Away(unreadable()))
+    }
+
     /// Takes out what is leased of a subject's month and not spent, so that nobody spends it any
     /// more.
-    pub async fn drain(&self, subject: &Subject) -> Result<Option<Unspent>, ValkeyError> {
+    pub async fn drain(&self, subject: &Subject) -> Result<Option<Drained>, ValkeyError> {
         let live = self.live().await?;
         let call = Call {
             keys: vec![window_key(&subject.to_string(), &WindowId::MONTH)],
@@ -244,7 +262,7 @@ impl ValkeyEngine {
         Ok(match numbers[..] {
             [month, left] => u64::try_from(left)
                 .ok()
-                .map(|amount| Unspent { month, amount }),
+                .map(|amount| Drained { month, amount }),
             _ => None,
         })
     }
@@ -491,6 +509,19 @@ fn reading_of(check: &Check, numbers: &[i64], is_counted: bool, now: Timestamp) 
             .map(|freeing| check.window.clear_at(freeing)),
         bucket: numbers[1],
     }
+}
+
+/// Pairs of a month and what is left of it.
+fn rests_of(value: &Value) -> Option<Vec<(i64, u64)>> {
+    let Value::BulkString(bytes) = value else {
+        return None;
+    };
+    let numbers = Numbers::read(bytes)?;
+    let (pairs, []) = numbers.as_chunks::<2>() else {
+        return None;
+    };
+    let rest = |[month, left]: &[i64; 2]| Some((*month, u64::try_from(*left).ok()?));
+    pairs.iter().map(rest).collect()
 }
 
 fn text_of(value: &Value) -> Option<String> {

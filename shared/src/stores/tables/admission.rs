@@ -3,21 +3,26 @@
 //! | pk | sk | item |
 //! |---|---|---|
 //! | a subject: `USER#<user>`, `IP#<address>`, ... | `ADMISSION` | the subject's windows and, of a user, [`StandingItem`] |
+//! | a user, or `EMAIL#<digest>` | `IDEMPOTENCY#<digest>` | [`IdempotencyItem`]: a request that carried an `Idempotency-Key`, and its answer; 24 hours |
 //! | `POLICY` | `CURRENT` | [`PolicyItem`]: the owner's policy; absent while the built-in one holds |
+//! | `QUOTA_RESET` | `SHARD#<shard>` | [`PositionItem`]: where the closing of periods is to go on |
 //! | `VALKEY` | `PENDING#<subject>` | word that Valkey may still hold a copy of that subject's standing |
 //!
 //! A window with the id `h` is kept in the attributes `h.i` (its newest bucket), `h.n` (what was
 //! counted there), `h.s` (what counts in all, as of that bucket), `h.q` (what was counted in the
-//! bucket before it) and `h.p` (which bucket that was, and all older ones that still count).
+//! bucket before it) and `h.p` (which bucket that was, and all older ones that still count; of a month
+//! the two before that, which do not).
 //! What an admin's reset took out of a month stands beside it, in [`forgiven`].
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::one_time_token::sha256_base64;
 use crate::clock::Timestamp;
+use crate::idempotency::{Attempt, AttemptId, Earlier, Fingerprint, KeyUser, RecordId};
 use crate::ids::UserId;
-use crate::limits::Subject;
+use crate::limits::{Subject, Told};
 
 pub(crate) const POLICY_PK: &str = "POLICY";
 pub(crate) const POLICY_SK: &str = "CURRENT";
@@ -54,12 +59,84 @@ pub(crate) fn month_of_forgiven(name: &str) -> Option<i64> {
     name.strip_prefix(FORGIVEN_PREFIX)?.parse().ok()
 }
 
+/// The newest period of the user that is closed, by its bucket in the month's window.
+pub(crate) const CLOSED: &str = "closed";
+/// The last notice to the user of how much of a month is used, as [`told`] writes it.
+pub(crate) const TOLD: &str = "told";
+
+/// A notice as a number that rises with the period and, within one, with the threshold.
+pub(crate) fn told(told: Told) -> i64 {
+    told.period.bucket() * 1_000 + i64::from(told.threshold.percent())
+}
+
+/// What the closing of periods keeps of itself.
+pub(crate) const POSITIONS_PK: &str = "QUOTA_RESET";
+
+pub(crate) fn position_sk(shard: u8) -> String {
+    format!("SHARD#{shard}")
+}
+
 pub(crate) fn subject_pk(subject: &Subject) -> String {
     subject.to_string()
 }
 
 pub(crate) fn user_pk(user: UserId) -> String {
     subject_pk(&Subject::User(user))
+}
+
+/// Below whom or what it is about, so that all that is kept of a user can be found.
+pub(crate) fn idempotency_pk(record: &RecordId) -> String {
+    match &record.user {
+        KeyUser::Sessions(user) | KeyUser::ApiKey(user, _) => user_pk(*user),
+        KeyUser::Email(email) => {
+            format!("EMAIL#{}", sha256_base64(email.as_str().as_bytes()))
+        }
+    }
+}
+
+pub(crate) fn idempotency_sk(record: &RecordId) -> String {
+    format!("IDEMPOTENCY#{}", record.digest)
+}
+
+/// A request that carried an `Idempotency-Key`: running while it has no answer.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct IdempotencyItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    /// Which try of it this is.
+    pub(crate) attempt: String,
+    #[serde(with = "serde_bytes")]
+    pub(crate) fingerprint: Vec<u8>,
+    /// When the next try may take this one's place, in milliseconds.
+    pub(crate) leased_until: i64,
+    /// Encrypted.
+    #[serde(with = "serde_bytes", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) answer: Option<Vec<u8>>,
+    pub(crate) ttl: i64,
+}
+
+impl From<&Attempt> for IdempotencyItem {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            pk: idempotency_pk(&attempt.record),
+            sk: idempotency_sk(&attempt.record),
+            attempt: attempt.id.as_str().to_owned(),
+            fingerprint: attempt.fingerprint.as_bytes().to_vec(),
+            leased_until: attempt.leased_until().millis(),
+            answer: None,
+            ttl: attempt.kept_until().seconds(),
+        }
+    }
+}
+
+impl From<IdempotencyItem> for Earlier {
+    fn from(item: IdempotencyItem) -> Self {
+        Self {
+            attempt: AttemptId::stored(item.attempt),
+            fingerprint: Fingerprint::stored(item.fingerprint),
+            sealed: item.answer,
+        }
+    }
 }
 
 /// What makes the credentials of a user valid.
@@ -90,6 +167,24 @@ fn is_none_yet(resets: &u64) -> bool {
     *resets == 0
 }
 
+/// What is kept of a user's periods, beside the month's window.
+#[derive(Deserialize)]
+pub(crate) struct PeriodsItem {
+    #[serde(default)]
+    pub(crate) closed: Option<i64>,
+    #[serde(default)]
+    pub(crate) told: Option<i64>,
+}
+
+/// How far the users of a shard were gone through when time was up.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PositionItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) after: UserId,
+    pub(crate) ttl: i64,
+}
+
 /// The owner's policy, as they wrote it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PolicyItem {
@@ -112,7 +207,57 @@ impl PolicyItem {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use serde_dynamo::AttributeValue;
+
     use super::*;
+    use crate::ids::KeyId;
+
+    const T: Timestamp = Timestamp::from_millis(1_795_207_396_042);
+
+    fn record(user: KeyUser) -> RecordId {
+        let digest = "digest".to_owned();
+        RecordId { user, digest }
+    }
+
+    #[test]
+    fn a_try_survives_the_round_trip_through_its_item() {
+        let fingerprint = Fingerprint::stored(vec![0, 1, 255]);
+        let user = KeyUser::Sessions(UserId::new(T));
+        let attempt = Attempt::begin(record(user), fingerprint, T);
+        let item = IdempotencyItem {
+            answer: Some(vec![0, 7, 255]),
+            ..IdempotencyItem::from(&attempt)
+        };
+
+        let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(item).unwrap();
+        let item: IdempotencyItem = serde_dynamo::from_item(item).unwrap();
+        let times = (item.leased_until, item.ttl);
+        let read = Earlier::from(item);
+
+        assert_eq!(read.attempt, attempt.id);
+        assert!(read.fingerprint.is_of_same(&attempt.fingerprint));
+        assert_eq!(read.sealed, Some(vec![0, 7, 255]));
+        assert_eq!(times, (T.millis() + 30_000, T.seconds() + 86_400));
+    }
+
+    #[test]
+    fn a_record_lies_below_the_user_or_the_address_that_it_is_about() {
+        let email = |text: &str| {
+            let address: crate::auth::EmailAddress = text.parse().unwrap();
+            idempotency_pk(&record(KeyUser::Email(address.key())))
+        };
+        let user = UserId::new(T);
+
+        let by_session = idempotency_pk(&record(KeyUser::Sessions(user)));
+        let by_key = idempotency_pk(&record(KeyUser::ApiKey(user, KeyId::new(T))));
+
+        assert_eq!((&by_session, &by_key), (&user_pk(user), &user_pk(user)));
+        assert_eq!(email("ADA@example.com"), email("ada@example.com"));
+        assert_ne!(email("ada@example.com"), email("bob@example.com"));
+        assert!(!email("ada@example.com").contains("ada"));
+    }
 
     #[test]
     fn what_was_forgiven_names_its_month_and_no_window_does() {

@@ -7,6 +7,7 @@
 //! | `KEY#<digest>` | `KEY` | [`KeyDigestItem`]: whose key was presented |
 //! | `EMAIL#<folded address>` | `GUARD` | [`EmailGuardItem`]: of one address there is one account |
 //! | `OUTBOX#<event>` | `EVENT` | [`OutboxItem`] |
+//! | `OUTBOX#<event>` | `NOTICE` | [`NoticeItem`] |
 //! | `AUDIT#<hour>` | an audit id | [`AuditOutboxItem`]: to be chained into the audit log |
 //! | `ADMINS` | `ACTIVE` | the set [`ACTIVE_ADMINS`]: who can administer the stage; never empty once it is there |
 //! | `SIGNING_KEYS` | `PUBLIC` | [`KeySetItem`]: what access tokens are verified with |
@@ -27,6 +28,7 @@ pub(crate) const USER_SK: &str = "USER";
 pub(crate) const KEY_SK: &str = "KEY";
 pub(crate) const GUARD_SK: &str = "GUARD";
 pub(crate) const EVENT_SK: &str = "EVENT";
+pub(crate) const NOTICE_SK: &str = "NOTICE";
 pub(crate) const KEY_SET_PK: &str = "SIGNING_KEYS";
 pub(crate) const KEY_SET_SK: &str = "PUBLIC";
 pub(crate) const PROBE_PK: &str = "HEALTH";
@@ -358,6 +360,23 @@ pub(crate) struct OutboxItem {
     pub(crate) sk: String,
     pub(crate) id: EventId,
     pub(crate) mail: MailEvent,
+    pub(crate) created_at: i64,
+    pub(crate) ttl: i64,
+}
+
+/// That a user has used much of a month, until somebody has told them.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct NoticeItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    pub(crate) id: EventId,
+    pub(crate) user_id: UserId,
+    /// `2026-11`
+    pub(crate) period: String,
+    /// How much of the limit is used, in percent: 80 or 100.
+    pub(crate) percent: u8,
+    pub(crate) used: u64,
+    pub(crate) limit: u64,
     pub(crate) created_at: i64,
     pub(crate) ttl: i64,
 }

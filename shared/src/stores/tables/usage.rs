@@ -5,6 +5,7 @@
 //! | `BATCHES#<slice>` | a batch's id and part | [`BatchItem`]: records of that slice, of many users |
 //! | `USER#<user>` | `HOUR#<hour>` | [`BucketItem`]: what the user asked for, by slice |
 //! | `USER#<user>` | `DAY#<day>` | [`BucketItem`]: the same, in one sum |
+//! | `USER#<user>` | `PERIOD#<month>` | [`PeriodItem`]: what a closed period came to |
 //! | `STAGE` | `HOUR#<hour>`, `DAY#<day>` | the same of everybody |
 //!
 //! Everything of a user is reached by key: the hours and days by the user's partition, and the records
@@ -18,8 +19,10 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Tier;
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, UserId};
+use crate::limits::Period;
 use crate::usage::{Batch, Bucket, Granularity, Slice, Sum};
 
 const BATCHES_PK_PREFIX: &str = "BATCHES#";
@@ -81,6 +84,28 @@ pub(crate) fn slice_attribute(slice: Slice) -> String {
 fn minute_of(at: Timestamp) -> String {
     let text = at.to_string();
     text.get(..16).unwrap_or(&text).to_owned()
+}
+
+/// `PERIOD#2026-11`
+pub(crate) fn period_sk(period: Period) -> String {
+    format!("PERIOD#{period}")
+}
+
+/// A period of a user that is closed. It is written once.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PeriodItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    /// What admission counted; absent where it had no month to count in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) charged: Option<u64>,
+    /// What is recorded of it.
+    pub(crate) recorded: u64,
+    /// Absent where it was unlimited.
+    #[serde(rename = "limit", skip_serializing_if = "Option::is_none", default)]
+    pub(crate) limit: Option<u64>,
+    pub(crate) tier: Tier,
+    pub(crate) ttl: i64,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,0 +1,35 @@
+//! What is recorded of requests, and that nobody ever waits for it.
+
+mod batches;
+mod cost;
+mod killed;
+mod outage;
+mod records;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use turnpike_shared::usage::{Batch, UsageRecord};
+
+/// The batches in the usage table, each with its records.
+async fn batches(client: &Client) -> Vec<Vec<UsageRecord>> {
+    let scan = client
+        .scan()
+        .table_name("UsageTable")
+        .filter_expression("begins_with(pk, :batches)")
+        .expression_attribute_values(":batches", AttributeValue::S("BATCHES#".into()));
+    let items = scan.into_paginator().items().send();
+    let items: Vec<_> = items.try_collect().await.unwrap();
+    let batch = |item: &std::collections::HashMap<String, AttributeValue>| {
+        let packed = item["r"].as_b().unwrap().as_ref();
+        let batch: Batch = postcard::from_bytes(packed).unwrap();
+        batch.records().to_vec()
+    };
+    items.iter().map(batch).collect()
+}
+
+/// Every record in the usage table, in the order of their times.
+async fn records(client: &Client) -> Vec<UsageRecord> {
+    let mut records = batches(client).await.concat();
+    records.sort_by_key(|record| record.at);
+    records
+}
