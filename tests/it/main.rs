@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod analytics;
 mod architecture;
 mod audit;
 mod auth;

@@ -79,6 +79,8 @@ pub enum StartError {
     AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function history cannot start")]
+    History(#[from] turnpike_history::StartError),
     #[error("the function audit-writer cannot start")]
     AuditWriter(#[from] turnpike_audit_writer::StartError),
     #[error("the function quota-reset cannot start")]
@@ -399,11 +401,16 @@ async fn functions(
     let system = turnpike_system::App::new(env, parts)?;
     let admin = turnpike_admin::App::new(env.clone(), admission.clone()).await?;
     let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
+    let history = turnpike_history::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HashMap::from([
         ("AdminFunction".to_owned(), turnpike_admin::router(admin)),
         ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
+        (
+            "HistoryFunction".to_owned(),
+            turnpike_history::router(history),
+        ),
         ("SystemFunction".to_owned(), turnpike_system::router(system)),
         ("UsersFunction".to_owned(), turnpike_users::router(users)),
     ]))

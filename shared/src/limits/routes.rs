@@ -118,6 +118,12 @@ pub const ROUTES: &[Route] = {
             "admin",
             Scoped(AdminWrite),
         ),
+        route(
+            "GET",
+            "/api/v1/analytics/usage",
+            "default",
+            Scoped(UsageRead),
+        ),
         route("POST", "/api/v1/auth/login", "auth", Open),
         route("POST", "/api/v1/auth/logout", "default", Session),
         route("POST", "/api/v1/auth/logout-all", "default", Session),
@@ -185,6 +191,7 @@ pub const ROUTES: &[Route] = {
         route("GET", "/api/v1/users/me", "default", Scoped(ProfileRead)),
         route("PATCH", "/api/v1/users/me", "default", Scoped(ProfileWrite)),
         route("GET", "/api/v1/users/quota", "default", Scoped(UsageRead)),
+        route("GET", "/api/v1/users/usage", "default", Scoped(UsageRead)),
     ]
 };
 

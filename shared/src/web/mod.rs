@@ -17,6 +17,7 @@ mod rate_limit_headers;
 mod request_context;
 mod security_headers;
 mod strict_json;
+mod usage_object;
 mod user_object;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use params::{ApiPath, ApiQuery};
 pub use peer::PeerIp;
 pub use problem::{ProblemBody, ValidationProblemBody};
 pub use request_context::{FunctionContext, Identified, TraceHeader};
+pub use usage_object::{StageUsageBody, StageUsageQuery, UsageBody, UsageQuery};
 pub use user_object::{UserBody, UserObject};
 
 use crate::config::Cors;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use turnpike_local::Engine;
 use turnpike_shared::limits::routes::ROUTES;
 
 use super::{REGISTER, live_keys, make, register, wish};
-use crate::support::{Answer, KEYS, Key, PASSWORD, TestStack};
+use crate::support::{Answer, Call, CountingProxy, KEYS, Key, OwnEngine, PASSWORD, TestStack};
 
 #[tokio::test]
 async fn every_route_that_takes_a_key_answers_a_repetition_as_it_did_first() {
@@ -267,6 +268,10 @@ async fn a_request_that_fails_leaves_its_key_free() {
     }
     let weak = register(&stack, "bob@example.com", "password123", "once").await;
     weak.assert_problem(422, "weak-password");
+    for _ in 0..2 {
+        let taken = register(&stack, "ada@example.com", PASSWORD, "once").await;
+        taken.assert_problem(409, "email-taken");
+    }
 
     assert_eq!(make(&stack, &ada, "once", &wish()).await.status, 201);
     let registered = register(&stack, "bob@example.com", PASSWORD, "once").await;
@@ -304,6 +309,40 @@ async fn a_repetition_is_counted_as_any_request_is() {
     assert_eq!(left(&again), left(&first) - 1);
     assert_eq!(left(&reused), left(&first) - 2);
     assert!(!again.header("ratelimit-policy").is_empty());
+}
+
+#[tokio::test]
+async fn a_key_costs_one_call_to_the_database_more_and_no_key_none() {
+    let engine = OwnEngine::start().await;
+    let proxy = CountingProxy::start(&engine).await;
+    let stack = TestStack::start_on(Engine::At(proxy.endpoint.clone()), |env| env).await;
+    let ada = stack.register("ada@example.com").await;
+    let calls_of = async |call: Call| {
+        let before = proxy.calls();
+        let answer = call.send().await;
+        (answer.status, proxy.calls() - before)
+    };
+    let post = |body: &Value| {
+        let call = stack.post(KEYS).bearer(&ada.access_token);
+        call.json(body)
+    };
+    assert_eq!(live_keys(&stack, &ada).await, 0);
+
+    let without = calls_of(post(&wish())).await;
+    let with = calls_of(post(&wish()).idempotency_key("once")).await;
+    let again = calls_of(post(&wish()).idempotency_key("once")).await;
+    let another = json!({"name": "another"});
+    let reused = calls_of(post(&another).idempotency_key("once")).await;
+    let refused = calls_of(post(&json!({"name": ""}))).await;
+    let refused_with = calls_of(post(&json!({"name": ""})).idempotency_key("other")).await;
+
+    // Admission, the owner, the keys and what is counted of them, and the transaction.
+    assert_eq!(without, (201, 5));
+    assert_eq!(with, (201, 6), "the record");
+    assert_eq!(again, (201, 4), "the record, and whether the key is live");
+    assert_eq!(reused, (422, 2));
+    assert_eq!(refused, (422, 1));
+    assert_eq!(refused_with, (422, 3), "and the record's removal");
 }
 
 #[tokio::test]

@@ -191,7 +191,6 @@ fn own_variables(function: &str) -> Vec<(&'static str, &'static str)> {
         "admin" => vec![
             ("TURNPIKE_AUDIT_TABLE", "AuditTable"),
             ("TURNPIKE_AUDIT_SECRET", "0123456789abcdef0123456789abcdef"),
-            ("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210"),
         ],
         "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
         _ => vec![],

@@ -769,6 +769,7 @@ mod tests {
             live: (0..MAX_SESSIONS)
                 .map(|_| SessionId::new(NOW).short())
                 .collect(),
+            rs: 1_000,
         };
         let mut item = to_item(standing).unwrap();
         let policy = Policy::built_in();
