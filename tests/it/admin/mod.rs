@@ -1,5 +1,6 @@
 //! `/api/v1/admin`, and what all of it has in common.
 
+mod analytics;
 mod audit_log;
 mod in_force;
 mod policy;
