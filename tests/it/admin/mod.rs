@@ -1,10 +1,11 @@
 //! `/api/v1/admin`, and what all of it has in common.
 
+mod analytics;
+mod audit_log;
 mod in_force;
 mod policy;
 mod users;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use crate::support::{Account, Answer, TestStack};
@@ -47,44 +48,20 @@ fn without_times(quota: &Value) -> Value {
     quota
 }
 
-/// What was left for the audit log about a user, oldest first.
+/// What the audit log says that admins did to a user, oldest first.
 async fn audited(stack: &TestStack, user: &Account) -> Vec<Value> {
-    let client = stack.dynamodb().await;
-    let hour = stack.now().seconds() / 3_600;
-    let mut entries = vec![];
-    for hour in [hour - 1, hour] {
-        let found = client
-            .query()
-            .table_name("IdentityTable")
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(format!("AUDIT#{hour}")))
-            .send()
-            .await
-            .unwrap();
-        let items = found.items.unwrap_or_default().into_iter();
-        entries.extend(items.map(|item| plain(&item["entry"])));
-    }
-    let is_about_a_change = |entry: &Value| {
+    stack.stack.settle().await.unwrap();
+    let admin = stack.admin().await;
+    let call = stack.get("/api/v1/admin/audit-log?limit=100");
+    let answer = call.bearer(&admin.access_token).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let is_about_them = |entry: &&Value| {
         let action = entry["action"].as_str().unwrap();
         let of_admins = ["user-changed", "sessions-revoked"];
-        of_admins.contains(&action) || action.starts_with("quota-")
+        entry["target"] == user.id && (of_admins.contains(&action) || action.starts_with("quota-"))
     };
-    entries.retain(|entry| entry["target"] == user.id && is_about_a_change(entry));
+    let newest_first = answer.body["items"].as_array().unwrap().iter();
+    let mut entries: Vec<Value> = newest_first.filter(is_about_them).cloned().collect();
+    entries.reverse();
     entries
-}
-
-fn plain(value: &AttributeValue) -> Value {
-    match value {
-        AttributeValue::S(text) => json!(text),
-        AttributeValue::N(number) => serde_json::from_str(number).unwrap(),
-        AttributeValue::Bool(is_so) => json!(is_so),
-        AttributeValue::L(items) => items.iter().map(plain).collect(),
-        AttributeValue::M(members) => {
-            let members = members.iter();
-            members
-                .map(|(name, value)| (name.clone(), plain(value)))
-                .collect()
-        }
-        _ => Value::Null,
-    }
 }

@@ -1,0 +1,4 @@
+//! `/api/v1/admin/audit-log`
+
+mod list;
+mod verify;
