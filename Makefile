@@ -27,7 +27,7 @@ cargo_deny := $(root)/target/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-de
 # Lambda's emulator comes inside the wheel of SAM, once for each architecture.
 rie_arch := $(patsubst aarch64,arm64,$(shell uname -m))
 
-packages := -p turnpike-admin -p turnpike-audit-writer -p turnpike-auth -p turnpike-quota-reset -p turnpike-system -p turnpike-usage-rollup -p turnpike-users
+packages := -p turnpike-admin -p turnpike-audit-writer -p turnpike-auth -p turnpike-authorizer -p turnpike-history -p turnpike-quota-reset -p turnpike-system -p turnpike-usage-rollup -p turnpike-users
 openapi := functions/system/openapi.json
 
 # $(call say,text): what is about to happen, so that a long wait has a name.
@@ -120,10 +120,10 @@ endif
 
 # Linting asks AWS nothing, but sam wants to know a region.
 .PHONY: lint-infra
-lint-infra: $(venv)/.made ## Check the SAM template and the network nested in it
-	@$(call say,lint-infra: template.yaml and infra/network.yaml)
+lint-infra: $(venv)/.made ## Check the SAM template, the network nested in it, and the examples of the docs
+	@$(call say,lint-infra: template.yaml; infra/network.yaml; docs/examples)
 	AWS_DEFAULT_REGION=us-east-1 '$(bin)/sam' validate --lint --template template.yaml
-	'$(bin)/cfn-lint' template.yaml infra/network.yaml
+	'$(bin)/cfn-lint' template.yaml infra/network.yaml docs/examples/*/template.yaml
 
 .PHONY: lint-openapi
 lint-openapi: $(venv)/.made $(node_modules)/.made ## Check the OpenAPI document: valid, and clean under Spectral's rules
@@ -140,6 +140,13 @@ bench: $(venv)/.made | need-rust need-redis ## Measure start-up, sizes, throughp
 .PHONY: bench-admission
 bench-admission: | need-rust need-redis ## Measure what admission costs into docs/benchmarks.md, and nothing else
 	@infra/bench/run.sh admission
+
+.PHONY: bench-quota-reset
+bench-quota-reset: | need-rust ## Measure how many users quota-reset settles in a second, and its memory
+	@$(call say,bench-quota-reset: building)
+	cargo build --release --locked --package turnpike-bench --no-default-features --features quota-reset --bin bench-quota-reset
+	@$(call say,bench-quota-reset: measuring)
+	@$${CARGO_TARGET_DIR:-target}/release/bench-quota-reset
 
 # Apart from `make bench`, because it builds everything anew in a folder that it removes again.
 .PHONY: bench-first-answer

@@ -8,9 +8,11 @@
 )]
 
 mod admin;
+mod analytics;
 mod architecture;
 mod audit;
 mod auth;
+mod authorizer;
 mod configuration;
 mod conventions;
 mod denials;
@@ -24,6 +26,7 @@ mod limits_on_the_wire;
 mod local;
 mod openapi;
 mod outage;
+mod quota_reset;
 mod readme;
 mod recording;
 mod support;

@@ -13,7 +13,7 @@ use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::{self, ConfigError, Cors, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::Problem;
 use turnpike_shared::idempotency::{KeptAnswer, Secret};
-use turnpike_shared::stores::{SecretError, StoreError, UserStore, read_secret};
+use turnpike_shared::stores::{SecretError, StoreError, UsageStore, UserStore, read_secret};
 use turnpike_shared::token_verifier::TokenVerifier;
 use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_shared::web::{
@@ -42,6 +42,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     admission: Admission,
     users: UserStore,
+    usage: UsageStore,
     tokens: TokenVerifier,
     cursor_key: CursorKey,
     answers: Answers,
@@ -82,6 +83,7 @@ impl App {
             tokens: TokenVerifier::new(keys, &stage.issuer, clock.clone()),
             answers: Answers::new(&secret, users.clone()),
             users,
+            usage: UsageStore::new(&dynamodb, config::usage_table(&env)?),
             cursor_key: CursorKey::new(&secret),
             clock,
             recorder,
@@ -96,6 +98,10 @@ impl App {
 
     pub(crate) fn users(&self) -> &UserStore {
         &self.0.users
+    }
+
+    pub(crate) fn usage(&self) -> &UsageStore {
+        &self.0.usage
     }
 
     pub(crate) fn cursor_key(&self) -> &CursorKey {

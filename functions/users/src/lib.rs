@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod me;
 mod quota;
+mod usage;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -35,6 +36,7 @@ fn described_routes() -> OpenApiRouter<App> {
         ))
         .routes(routes!(api_keys::rotate::rotate))
         .routes(routes!(quota::quota))
+        .routes(routes!(usage::usage))
         .routes(routes!(limits::explain::explain))
         .routes(routes!(keys::verify::verify))
         .routes(routes!(limits::check::check))

@@ -35,6 +35,7 @@ pub fn document() -> Result<Value, OpenApiError> {
     document.merge(turnpike_auth::openapi());
     document.merge(turnpike_users::openapi());
     document.merge(turnpike_admin::openapi());
+    document.merge(turnpike_history::openapi());
     document.merge(turnpike_system::openapi());
     let mut document = serde_json::to_value(document)?;
     describe_tags(&mut document);
@@ -109,6 +110,7 @@ fn describe_tags(document: &mut Value) {
         json!({"name": "API keys", "description": "Keys for programs, and whether one is good."}),
         json!({"name": "Limits", "description": "What may be done how often, and what is left."}),
         json!({"name": "Administration", "description": "What admins change of others, and what support may see."}),
+        json!({"name": "Usage", "description": "What was asked for, and how it was answered."}),
         json!({"name": "Discovery", "description": "What other programs look for (RFC 8615)."}),
     ];
     tags.extend(described);

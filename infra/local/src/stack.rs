@@ -80,8 +80,12 @@ pub enum StartError {
     AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function history cannot start")]
+    History(#[from] turnpike_history::StartError),
     #[error("the function audit-writer cannot start")]
     AuditWriter(#[from] turnpike_audit_writer::StartError),
+    #[error("the function authorizer cannot start")]
+    Authorizer(#[from] turnpike_authorizer::StartError),
     #[error("the function quota-reset cannot start")]
     QuotaReset(#[from] turnpike_quota_reset::StartError),
     #[error("the function users cannot start")]
@@ -148,14 +152,7 @@ impl Stack {
             .map_err(|error| StartError::Listen(addr, error))?;
         let addr = listener.local_addr()?;
         let base = format!("http://{addr}");
-        let env = env
-            .or("TURNPIKE_ENVIRONMENT", "development")
-            .or("TURNPIKE_ISSUER", &base);
-        let env = match valkey {
-            Some(url) => env.with("TURNPIKE_VALKEY_URL", url),
-            None => env,
-        };
-
+        let env = of_stack(env, &base, valkey);
         let (embedded, env) = open_engine(&engine, env, &template, data.as_deref()).await?;
         let stage = StageConfig::read(&env)?;
         let tables = Tables::read(&env)?;
@@ -281,6 +278,17 @@ impl Stack {
     }
 }
 
+/// The environment with what holds of every stack.
+fn of_stack(env: Environment, base: &str, valkey: Option<String>) -> Environment {
+    let env = env
+        .or("TURNPIKE_ENVIRONMENT", "development")
+        .or("TURNPIKE_ISSUER", base);
+    match valkey {
+        Some(url) => env.with("TURNPIKE_VALKEY_URL", url),
+        None => env,
+    }
+}
+
 /// Makes the folder of the data, for its owner's eyes only, and takes it for this process alone:
 /// two would hand on each other's mails and keys.
 fn own_folder(folder: &Path) -> Result<File, StartError> {
@@ -385,6 +393,8 @@ async fn event_functions(
     functions.add("audit-writer", audit_writer);
     let rollup = turnpike_usage_rollup::App::new(env, &parts.dynamodb, parts.clock.clone())?;
     functions.add("usage-rollup", rollup);
+    let authorizer = turnpike_authorizer::App::new(env, parts.clone()).await?;
+    functions.add("authorizer", authorizer);
     let reset = turnpike_quota_reset::App::new(env, parts.clone()).await?;
     functions.add("quota-reset", reset);
     Ok(functions)
@@ -410,6 +420,7 @@ async fn functions(
     let system = turnpike_system::App::new(env, parts)?;
     let admin = turnpike_admin::App::new(env.clone(), admission.clone()).await?;
     let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
+    let history = turnpike_history::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
     Ok(HttpFunctions {
@@ -417,6 +428,10 @@ async fn functions(
         routers: HashMap::from([
             ("AdminFunction".to_owned(), turnpike_admin::router(admin)),
             ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
+            (
+                "HistoryFunction".to_owned(),
+                turnpike_history::router(history),
+            ),
             ("SystemFunction".to_owned(), turnpike_system::router(system)),
             ("UsersFunction".to_owned(), turnpike_users::router(users)),
         ]),

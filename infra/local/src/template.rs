@@ -371,6 +371,7 @@ mod tests {
             tables,
             [
                 "AdmissionTable",
+                "AuditTable",
                 "CredentialsTable",
                 "IdentityTable",
                 "UsageTable"
@@ -397,6 +398,7 @@ mod tests {
             route("UsersFunction", "/api/v1/users/{proxy+}"),
             route("UsersFunction", "/api/v1/keys/{proxy+}"),
             route("UsersFunction", "/api/v1/limits/{proxy+}"),
+            route("HistoryFunction", "/api/v1/analytics/{proxy+}"),
             route("SystemFunction", "$default"),
         ] {
             assert!(template.routes.contains(&expected), "{expected:?}");

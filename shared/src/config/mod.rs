@@ -3,6 +3,7 @@
 //! A value that does not fit stops the start and is named together with what it should look like.
 //! Development, testing, staging and production differ in values and in what they refuse.
 
+mod authorizer;
 mod stage;
 mod valkey;
 mod variables;
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
+pub use authorizer::{AuthorizerConfig, AuthorizerResponse};
 pub use stage::{Cors, Stage, StageConfig};
 pub use valkey::{Login, ServerlessCache, Topology, Transport, ValkeyConfig, ValkeyServer};
 pub use variables::{VARIABLES, Variable};

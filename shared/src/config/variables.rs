@@ -43,6 +43,9 @@ variables! {
     VALKEY_CLUSTER "TURNPIKE_VALKEY_CLUSTER" "unset, or beside TURNPIKE_VALKEY_URL true or false: whether that Valkey is a cluster";
     VALKEY_CACHE "TURNPIKE_VALKEY_CACHE" "unset, or the name of a serverless cache of ElastiCache: at most 40 letters, digits and hyphens, a letter first";
     VALKEY_USER "TURNPIKE_VALKEY_USER" "unset, or beside TURNPIKE_VALKEY_CACHE the id of the cache's IAM user: at most 40 letters, digits and hyphens, a letter first";
+    AUTHORIZER_RESPONSE "TURNPIKE_AUTHORIZER_RESPONSE" "simple or iam: how the authorizer answers API Gateway";
+    AUTHORIZER_CLASS "TURNPIKE_AUTHORIZER_CLASS" "a class of the policy in which users are counted, such as default";
+    AUTHORIZER_SCOPES "TURNPIKE_AUTHORIZER_SCOPES" "unset, or the scopes that the authorizer asks for, separated by spaces, such as query:run";
     SECURITY_CONTACT "TURNPIKE_SECURITY_CONTACT" "a mailto:, https: or tel: address for reports of vulnerabilities";
     METRICS_TOKEN "METRICS_TOKEN" "a bearer token that opens the details of /health";
     MAIL "TURNPIKE_MAIL" "none, or in development and testing mailbox";

@@ -67,6 +67,12 @@ pub const ROUTES: &[Route] = {
         ProfileWrite, UsageRead,
     };
     &[
+        route(
+            "GET",
+            "/api/v1/admin/analytics/usage",
+            "admin",
+            Scoped(AdminRead),
+        ),
         route("GET", "/api/v1/admin/audit-log", "admin", Scoped(AdminRead)),
         route(
             "GET",
@@ -117,6 +123,12 @@ pub const ROUTES: &[Route] = {
             "/api/v1/admin/users/{id}/sessions/revoke",
             "admin",
             Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/analytics/usage",
+            "default",
+            Scoped(UsageRead),
         ),
         route("POST", "/api/v1/auth/login", "auth", Open),
         route("POST", "/api/v1/auth/logout", "default", Session),
@@ -185,6 +197,7 @@ pub const ROUTES: &[Route] = {
         route("GET", "/api/v1/users/me", "default", Scoped(ProfileRead)),
         route("PATCH", "/api/v1/users/me", "default", Scoped(ProfileWrite)),
         route("GET", "/api/v1/users/quota", "default", Scoped(UsageRead)),
+        route("GET", "/api/v1/users/usage", "default", Scoped(UsageRead)),
     ]
 };
 

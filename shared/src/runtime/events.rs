@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::clock::Timestamp;
 use crate::errors::chain;
+use crate::usage_recorder::UsageRecorder;
 
 /// A function for one kind of event; it is handed one at a time.
 pub trait EventFunction: Send + Sync {
@@ -33,6 +34,11 @@ pub trait EventFunction: Send + Sync {
         event: Self::Event,
         invocation: Invocation,
     ) -> impl Future<Output = Result<Self::Report, Self::Failure>> + Send;
+
+    /// What records the requests that the function lets in, if it lets any in.
+    fn recorder(&self) -> Option<UsageRecorder> {
+        None
+    }
 }
 
 /// What a function knows of an invocation besides its event.

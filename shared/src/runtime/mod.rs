@@ -5,7 +5,6 @@ mod recorded;
 
 use std::error::Error;
 use std::future::Future;
-use std::net::IpAddr;
 use std::process::ExitCode;
 
 use axum::Router;
@@ -15,7 +14,7 @@ use axum::response::Response;
 use lambda_http::Adapter;
 use lambda_http::request::RequestContext;
 use lambda_runtime::layers::TracingLayer;
-use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
 use serde_json::Value;
 
 pub use events::{EventFunction, EventService, Invocation, InvocationError};
@@ -36,13 +35,9 @@ pub struct HttpFunction {
 
 impl HttpFunction {
     pub fn recorded_by(recorder: UsageRecorder, routes: Router) -> Self {
-        let recorders = Recorders {
-            usage: recorder,
-            failed_sign_ins: None,
-        };
         Self {
             routes,
-            recorders: Some(recorders),
+            recorders: Some(Recorders::of_usage(recorder)),
         }
     }
 
@@ -83,11 +78,7 @@ where
         // threads may share, which axum's are not.
         let service = Adapter::from(routes.layer(from_fn(adapt)));
         let runtime = Runtime::new(service).layer(TracingLayer::new());
-        let ended = match recorders {
-            Some(recorders) => recorded::run(runtime, recorders).await,
-            None => runtime.run().await,
-        };
-        ended.map_err(|error| error.to_string())
+        serve_events(runtime, recorders).await
     })
 }
 
@@ -101,14 +92,26 @@ where
 {
     run(function, async |env| {
         let handler = build(env).await.map_err(|error| chain(&error))?;
+        let recorders = handler.recorder().map(Recorders::of_usage);
         let service = &EventService::new(function, handler);
         let invoke = |event: LambdaEvent<Value>| async move {
             let invocation = Invocation::from_lambda(&event.context);
             service.invoke(event.payload, invocation).await
         };
-        let runtime = Runtime::new(service_fn(invoke));
-        runtime.run().await.map_err(|error| error.to_string())
+        serve_events(Runtime::new(service_fn(invoke)), recorders).await
     })
+}
+
+/// Serves events until Lambda ends the process, and writes what is recorded of them.
+async fn serve_events<S>(runtime: Runtime<S>, recorders: Option<Recorders>) -> Result<(), String>
+where
+    S: Service<LambdaInvocation, Response = (), Error = lambda_runtime::Error>,
+{
+    let ended = match recorders {
+        Some(recorders) => recorded::run(runtime, recorders).await,
+        None => runtime.run().await,
+    };
+    ended.map_err(|error| error.to_string())
 }
 
 /// What both kinds of function have in common.
@@ -146,14 +149,13 @@ async fn adapt(mut request: Request, next: Next) -> Response {
         Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
         _ => None,
     };
-    // The sample events of SAM write it with a prefix length.
-    let peer = peer.and_then(|ip| ip.split('/').next()?.parse::<IpAddr>().ok());
+    let peer = peer.and_then(PeerIp::parse);
     let invocation = request.extensions().get::<lambda_http::Context>();
     let trace = invocation
         .and_then(|context| context.xray_trace_id.as_deref())
         .and_then(root_of);
-    if let Some(ip) = peer {
-        request.extensions_mut().insert(PeerIp(ip));
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
     }
     if let Some(trace) = trace {
         request.extensions_mut().insert(TraceHeader(trace));

@@ -34,6 +34,13 @@ pub(super) struct Recorders {
 }
 
 impl Recorders {
+    pub(super) fn of_usage(usage: UsageRecorder) -> Self {
+        Self {
+            usage,
+            failed_sign_ins: None,
+        }
+    }
+
     async fn flush_if_due(&self) {
         let Self {
             usage,

@@ -17,7 +17,9 @@ use super::tables::{PK, SK, TTL};
 use super::{DynamoDb, Item, StoreError, from_item, number, text, to_attribute, to_item};
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, UserId};
-use crate::usage::{Batch, Bucket, Granularity, Slice, Sum, UsageRecord};
+use crate::usage::{
+    Batch, Bucket, Granularity, GroupBy, Range, Slice, StageReport, Sum, UsageRecord, UserReport,
+};
 
 /// Some 40 KB: far from what an item may hold, and read in one go.
 const RECORDS_IN_A_BATCH: usize = 1_000;
@@ -52,9 +54,8 @@ impl Written {
         key: &serde_dynamo::Item,
         image: Option<serde_dynamo::Item>,
     ) -> Result<Option<Self>, StoreError> {
-        let pk = match key.inner().get(PK) {
-            Some(serde_dynamo::AttributeValue::S(pk)) => pk,
-            _ => return Ok(None),
+        let Some(serde_dynamo::AttributeValue::S(pk)) = key.inner().get(PK) else {
+            return Ok(None);
         };
         let Some(slice) = slice_of_batches(pk) else {
             return Ok(None);
@@ -172,14 +173,14 @@ impl UsageStore {
             day.end().minus(Granularity::Hour.length()),
             Granularity::Hour,
         );
-        let mut whole = S::default();
+        let mut sum = S::default();
         let is_read = Reading::Consistent;
-        self.read_buckets::<S>(whose, first, last, is_read, |_, _, hour| whole.merge(&hour))
+        self.read_buckets::<S>(whose, first, last, is_read, |_, _, hour| sum.merge(&hour))
             .await?;
-        if whole.count() == 0 {
+        if sum.count() == 0 {
             return Ok(());
         }
-        self.put_sum(whose, day, DAY_ATTRIBUTE, whole).await
+        self.put_sum(whose, day, DAY_ATTRIBUTE, sum).await
     }
 
     async fn put_sum<S: Sum>(
@@ -217,7 +218,35 @@ impl UsageStore {
         }
     }
 
-    /// Shows every hour or day from `first` to `last` in which there was something, in their order.
+    /// What a user asked for.
+    pub async fn of_user(
+        &self,
+        user: UserId,
+        range: Range,
+        now: Timestamp,
+    ) -> Result<UserReport, StoreError> {
+        let mut report = UserReport::empty(range);
+        let add = |bucket, usage| report.add(bucket, &usage);
+        let (first, last) = (range.first(), range.last());
+        self.read(Whose::User(user), first, last, now, add).await?;
+        Ok(report)
+    }
+
+    /// What everybody asked for.
+    pub async fn of_stage(
+        &self,
+        range: Range,
+        group_by: GroupBy,
+        now: Timestamp,
+    ) -> Result<StageReport, StoreError> {
+        let mut report = StageReport::empty(range, group_by);
+        let add = |bucket, usage| report.add(bucket, &usage);
+        let (first, last) = (range.first(), range.last());
+        self.read(Whose::Everybodys, first, last, now, add).await?;
+        Ok(report)
+    }
+
+    /// Shows every hour or day from `first` to `last` in which there was something.
     pub async fn read<S: Sum>(
         &self,
         whose: Whose,

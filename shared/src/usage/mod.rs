@@ -7,11 +7,15 @@
 mod batch;
 mod latency;
 mod period;
+mod range;
 mod record;
+mod report;
 mod sums;
 
 pub use batch::Batch;
 pub use latency::Latency;
 pub use period::{Bucket, Granularity, Slice};
+pub use range::{InvalidRange, Range};
 pub use record::{UsageCaller, UsageRecord};
+pub use report::{GroupBy, StageReport, UserReport};
 pub use sums::{ANONYMOUS, Endpoint, StageUsage, Sum, Tally, UserUsage};

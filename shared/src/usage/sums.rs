@@ -3,6 +3,7 @@
 //! Sums are made of records or of other sums, in any order and in any parts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,12 @@ impl Tally {
 pub struct Endpoint {
     pub method: String,
     pub path: String,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
 }
 
 impl Endpoint {

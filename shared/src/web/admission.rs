@@ -93,7 +93,7 @@ async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Res
 }
 
 /// What the request is sent with. Exactly one credential counts (RFC 6750, section 2).
-async fn presented<A: Admits>(app: &A, headers: &HeaderMap) -> Result<Presented, Problem> {
+pub async fn presented<A: Admits>(app: &A, headers: &HeaderMap) -> Result<Presented, Problem> {
     let mut authorizations = headers.get_all(AUTHORIZATION).iter();
     let mut keys = headers.get_all("x-api-key").iter();
     let first = (authorizations.next(), keys.next());

@@ -17,6 +17,7 @@ mod rate_limit_headers;
 mod request_context;
 mod security_headers;
 mod strict_json;
+mod usage_object;
 mod user_object;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use admission::{Admits, ClientIp, SignedInCaller, admit, problem_of, require};
+pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::ApiJson;
 pub use idempotency::{Answer, AnswerKeeper, Answers, KeepsAnswers, Repetition, keep_answers};
 pub use limit_object::{LimitStateObject, QuotaBody};
@@ -35,6 +36,7 @@ pub use params::{ApiPath, ApiQuery};
 pub use peer::PeerIp;
 pub use problem::{ProblemBody, ValidationProblemBody};
 pub use request_context::{FunctionContext, Identified, TraceHeader};
+pub use usage_object::{StageUsageBody, StageUsageQuery, UsageBody, UsageQuery};
 pub use user_object::{UserBody, UserObject};
 
 use crate::config::Cors;

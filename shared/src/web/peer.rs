@@ -6,3 +6,10 @@ use std::net::IpAddr;
 /// that the client wrote. Whoever receives requests puts it among a request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerIp(pub IpAddr);
+
+impl PeerIp {
+    /// The address in what API Gateway says; the sample events of SAM write it with a prefix length.
+    pub fn parse(source_ip: &str) -> Option<Self> {
+        source_ip.split('/').next()?.parse().ok().map(Self)
+    }
+}

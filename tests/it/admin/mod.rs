@@ -1,5 +1,6 @@
 //! `/api/v1/admin`, and what all of it has in common.
 
+mod analytics;
 mod audit_log;
 mod in_force;
 mod policy;
@@ -53,7 +54,7 @@ async fn audited(stack: &TestStack, user: &Account) -> Vec<Value> {
     let is_about_a_change = |entry: &Value| {
         let action = entry["action"].as_str().unwrap();
         let of_admins = ["user-changed", "sessions-revoked"];
-        of_admins.contains(&action) || action.starts_with("quota-")
+        entry["target"] == user.id && (of_admins.contains(&action) || action.starts_with("quota-"))
     };
     let mut entries = settled_log(stack).await;
     entries.retain(|entry| entry["target"] == user.id && is_about_a_change(entry));

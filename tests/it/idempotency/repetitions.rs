@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use turnpike_local::Engine;
 use turnpike_shared::limits::routes::ROUTES;
 
 use super::{REGISTER, live_keys, make, register, wish};
-use crate::support::{Answer, KEYS, Key, PASSWORD, TestStack};
+use crate::support::{Answer, CountingProxy, KEYS, Key, OwnEngine, PASSWORD, TestStack};
 
 #[tokio::test]
 async fn every_route_that_takes_a_key_answers_a_repetition_as_it_did_first() {
@@ -267,6 +268,10 @@ async fn a_request_that_fails_leaves_its_key_free() {
     }
     let weak = register(&stack, "bob@example.com", "password123", "once").await;
     weak.assert_problem(422, "weak-password");
+    for _ in 0..2 {
+        let taken = register(&stack, "ada@example.com", PASSWORD, "once").await;
+        taken.assert_problem(409, "email-taken");
+    }
 
     assert_eq!(make(&stack, &ada, "once", &wish()).await.status, 201);
     let registered = register(&stack, "bob@example.com", PASSWORD, "once").await;
@@ -279,7 +284,7 @@ async fn a_key_stands_for_its_request_for_24_hours() {
     let ada = stack.register("ada@example.com").await;
     let first = make(&stack, &ada, "once", &wish()).await;
 
-    stack.pass(Duration::from_secs(24 * 3600 - 60));
+    stack.pass(Duration::from_mins(24 * 60 - 1));
     let ada = stack.login("ada@example.com").await;
     let within = make(&stack, &ada, "once", &wish()).await;
     stack.pass(Duration::from_secs(61));
@@ -304,6 +309,42 @@ async fn a_repetition_is_counted_as_any_request_is() {
     assert_eq!(left(&again), left(&first) - 1);
     assert_eq!(left(&reused), left(&first) - 2);
     assert!(!again.header("ratelimit-policy").is_empty());
+}
+
+#[tokio::test]
+async fn a_key_costs_one_call_to_the_database_more_and_no_key_none() {
+    let engine = OwnEngine::start().await;
+    let proxy = CountingProxy::start(&engine).await;
+    let stack = TestStack::start_on(Engine::At(proxy.endpoint.clone()), |env| env).await;
+    let ada = stack.register("ada@example.com").await;
+    let post = async |body: Value, key: Option<&str>| {
+        // Each key that is made changes what is known of its owner, who is read anew here.
+        live_keys(&stack, &ada).await;
+        let call = stack.post(KEYS).bearer(&ada.access_token).json(&body);
+        let call = match key {
+            Some(key) => call.idempotency_key(key),
+            None => call,
+        };
+        let before = proxy.calls();
+        let answer = call.send().await;
+        (answer.status, proxy.calls() - before)
+    };
+    let (another, empty) = (json!({"name": "another"}), json!({"name": ""}));
+
+    let without = post(wish(), None).await;
+    let with = post(wish(), Some("once")).await;
+    let again = post(wish(), Some("once")).await;
+    let with_another = post(another, Some("once")).await;
+    let refused = post(empty.clone(), None).await;
+    let refused_with = post(empty, Some("other")).await;
+
+    // Admission, the owner, the keys and what is counted of them, and the transaction.
+    assert_eq!(without, (201, 5));
+    assert_eq!(with, (201, 6), "the record");
+    assert_eq!(again, (201, 4), "the record, and whether the key is live");
+    assert_eq!(with_another, (422, 2), "the record");
+    assert_eq!(refused, (422, 1));
+    assert_eq!(refused_with, (422, 3), "the record, and its removal");
 }
 
 #[tokio::test]

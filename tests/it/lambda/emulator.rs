@@ -32,7 +32,7 @@ pub(super) struct Emulator {
     invoke_url: String,
     client: reqwest::Client,
     turn: Mutex<()>,
-    _process: Child,
+    process: Child,
 }
 
 /// What a function answered to an event of API Gateway.
@@ -104,7 +104,25 @@ impl Emulator {
                 .build()
                 .unwrap(),
             turn: Mutex::new(()),
-            _process: process,
+            process,
+        }
+    }
+
+    /// Tells the function's process that it is to end, as Lambda does 500 ms before it kills it. The
+    /// emulator itself ends it without a word.
+    pub(super) fn terminate(&self) {
+        let emulator = self.process.id().expect("it runs");
+        let threads = std::fs::read_dir(format!("/proc/{emulator}/task")).expect("it runs");
+        let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
+            let children = thread.expect("it is listed").path().join("children");
+            std::fs::read_to_string(children).unwrap_or_default()
+        };
+        let children: String = threads.map(of_thread).collect();
+        for child in children.split_whitespace() {
+            let kill = std::process::Command::new("kill")
+                .args(["-TERM", child])
+                .status();
+            assert!(kill.expect("there is kill").success());
         }
     }
 
@@ -180,7 +198,7 @@ impl Emulator {
 }
 
 /// What the template gives to one function and not to the others.
-fn own_variables(function: &str) -> Vec<(&'static str, &'static str)> {
+pub(super) fn own_variables(function: &str) -> Vec<(&'static str, &'static str)> {
     match function {
         "auth" => vec![
             ("TURNPIKE_CREDENTIALS_TABLE", "CredentialsTable"),
@@ -188,7 +206,11 @@ fn own_variables(function: &str) -> Vec<(&'static str, &'static str)> {
             ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
         ],
         // No credentials and no private keys: it verifies tokens with what `auth` has published.
-        "admin" | "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
+        "admin" => vec![
+            ("TURNPIKE_AUDIT_TABLE", "AuditTable"),
+            ("TURNPIKE_AUDIT_SECRET", "0123456789abcdef0123456789abcdef"),
+        ],
+        "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
         _ => vec![],
     }
 }

@@ -6,6 +6,8 @@ mod flow;
 mod gateway_samples;
 mod keys;
 mod limits;
+mod recording;
+mod runtime_api;
 mod secrets;
 mod valkey;
 

@@ -28,7 +28,7 @@ async fn batches(client: &Client) -> Vec<Vec<UsageRecord>> {
 }
 
 /// Every record in the usage table, in the order of their times.
-async fn records(client: &Client) -> Vec<UsageRecord> {
+pub(crate) async fn records(client: &Client) -> Vec<UsageRecord> {
     let mut records = batches(client).await.concat();
     records.sort_by_key(|record| record.at);
     records

@@ -4,3 +4,4 @@ mod api_keys;
 mod limits_explain;
 mod me;
 mod quota;
+mod usage;

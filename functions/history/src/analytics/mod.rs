@@ -1,0 +1,3 @@
+//! `/api/v1/analytics`: what requests come to.
+
+pub(crate) mod usage;
