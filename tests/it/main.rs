@@ -26,6 +26,7 @@ mod limits_on_the_wire;
 mod local;
 mod openapi;
 mod outage;
+mod quota_reset;
 mod readme;
 mod recording;
 mod support;

@@ -73,7 +73,7 @@ impl App {
 pub struct Event {
     /// The parts of all users to go through; all of them, if it is left out.
     #[serde(default)]
-    shards: Option<Vec<u8>>,
+    pub shards: Option<Vec<u8>>,
 }
 
 /// Why it is to be done again.

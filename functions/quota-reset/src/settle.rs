@@ -131,15 +131,18 @@ impl App {
         };
         let (period, limit) = (Period::of(now), month.limit);
         let told = |threshold| Told { period, threshold };
-        let is_news = |threshold: &Threshold| !metered.was_told(told(*threshold));
+        let news = |used| {
+            let reached = Threshold::reached(used, limit);
+            reached.filter(|threshold| !metered.was_told(told(*threshold)))
+        };
         // What is counted includes what is leased and not spent: never less than what is used.
         let counted = metered.month.as_ref();
         let counted = counted.map_or(0, |it| it.count_in(period.bucket()));
-        if Threshold::reached(counted, limit).filter(is_news).is_none() {
+        if news(counted).is_none() {
             return Ok(false);
         }
         let used = self.admission.month_used(user.id, month).await?;
-        let Some(threshold) = Threshold::reached(used, limit).filter(is_news) else {
+        let Some(threshold) = news(used) else {
             return Ok(false);
         };
         let notice = Notice {

@@ -64,12 +64,9 @@ impl App {
                 None => break None,
             }
         };
+        let now = self.clock.now();
         match goes_on_behind {
-            Some(last) => {
-                self.periods
-                    .go_on_behind(shard, last, self.clock.now())
-                    .await?
-            }
+            Some(last) => self.periods.go_on_behind(shard, last, now).await?,
             None if before.is_some() => self.periods.is_through(shard).await?,
             None => {}
         }

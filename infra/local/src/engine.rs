@@ -92,10 +92,7 @@ async fn sweep(database: Database) {
 }
 
 /// Makes the template's tables at an engine of one's own, those that are not there yet.
-pub(crate) async fn create_tables(
-    dynamodb: &DynamoDb,
-    template: &Template,
-) -> Result<(), StartError> {
+pub async fn create_tables(dynamodb: &DynamoDb, template: &Template) -> Result<(), StartError> {
     let client = client_of_engine(dynamodb);
     let listed = client.list_tables().send().await;
     let listed = listed.map_err(|error| StartError::Engine(chain(&error)))?;

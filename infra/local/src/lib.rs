@@ -17,7 +17,7 @@ mod stack;
 pub mod template;
 
 pub use admin::FirstAdmin;
-pub use engine::Engine;
+pub use engine::{Engine, create_tables};
 pub use events::{Filter, FollowError, StreamError};
 pub use keys::signing_keys_document;
 pub use stack::{Options, SettleError, Stack, StartError};

@@ -15,7 +15,7 @@ use turnpike_shared::clock::Clock;
 use turnpike_shared::errors::chain;
 use turnpike_shared::ids::EventId;
 use turnpike_shared::mail::{self, Mail};
-use turnpike_shared::stores::{AccountStore, PreparedMail, StoreError, event_of_outbox_key};
+use turnpike_shared::stores::{AccountStore, PreparedMail, StoreError, mail_of_outbox_key};
 
 use crate::events::{StreamError, TableStream};
 
@@ -193,5 +193,5 @@ fn inserted_event(record: &Record) -> Option<EventId> {
         return None;
     }
     let keys = serde_json::to_value(&record.dynamodb.keys).ok()?;
-    event_of_outbox_key(keys["pk"]["S"].as_str()?)
+    mail_of_outbox_key(keys["pk"]["S"].as_str()?, keys["sk"]["S"].as_str()?)
 }

@@ -18,9 +18,11 @@ const BUDGET_WINDOW: std::time::Duration = std::time::Duration::from_hours(1);
 /// A mail that nobody carried for this long helps nobody any more.
 const OUTBOX_LIFETIME: std::time::Duration = std::time::Duration::from_hours(24);
 
-/// The event that a key of the identity table belongs to, if it is one of the outbox.
-pub fn event_of_outbox_key(pk: &str) -> Option<EventId> {
-    pk.strip_prefix(identity::OUTBOX_PK_PREFIX)?.parse().ok()
+/// The event that a key of the identity table belongs to, if it is a mail's. Notices, which no mail
+/// is made of yet, lie in the outbox too.
+pub fn mail_of_outbox_key(pk: &str, sk: &str) -> Option<EventId> {
+    let id = pk.strip_prefix(identity::OUTBOX_PK_PREFIX)?;
+    (sk == identity::EVENT_SK).then(|| id.parse().ok())?
 }
 
 /// Whether an address may get one more mail now.

@@ -50,7 +50,7 @@ pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;
-pub use mailing::{MailQueued, PreparedMail, event_of_outbox_key};
+pub use mailing::{MailQueued, PreparedMail, mail_of_outbox_key};
 pub use one_time_tokens::Redeemed;
 pub use passwords::PasswordChanged;
 pub use periods::{ClosedPeriod, Metered, Notice, PeriodStore, UsersPage};

@@ -10,20 +10,22 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, Update};
 
 use super::accounts::{create, pauses, wait};
-use super::admission::month_of;
+use super::admission::{Expression, month_of};
 use super::tables::admission::{
-    self, ADMISSION_SK, CLOSED, EPOCH, POSITIONS_PK, PeriodsItem, PositionItem, TOLD, VERSION,
-    position_sk,
+    self, ADMISSION_SK, CLOSED, POSITIONS_PK, PeriodsItem, PositionItem, TOLD, position_sk,
 };
-use super::tables::identity::{self, NOTICE_SK, NoticeItem, USER_SK, USERS_BY_SHARD, UserItem};
+use super::tables::identity::{
+    self, NOTICE_SK, NoticeItem, QUOTA_OVERRIDE, USER_SK, USERS_BY_SHARD, UserItem,
+};
 use super::tables::usage::{self, PeriodItem};
 use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{DynamoDb, Item, StoreError, UserStore, from_item, number, text, to_item};
 use crate::audit::{Action, Actor, AuditEntry};
+use crate::auth::administration::told_of_override;
 use crate::auth::{Tier, User};
 use crate::clock::Timestamp;
 use crate::config::UserTables;
@@ -36,6 +38,10 @@ const PAGE: i32 = 50;
 const POSITION_LIFETIME: Duration = Duration::from_hours(24);
 /// A notice that nobody has carried for so long is old news.
 const NOTICE_LIFETIME: Duration = Duration::from_hours(7 * 24);
+
+/// The keys of the index.
+const SHARD: &str = "shard";
+const ID: &str = "id";
 
 const BATCH_GET: &str = "BatchGetItem";
 
@@ -111,22 +117,25 @@ impl PeriodStore {
         shard: u8,
         after: Option<UserId>,
     ) -> Result<UsersPage, StoreError> {
-        let is_behind = after.map(|_| " AND id > :after").unwrap_or_default();
+        let is_behind = after.map(|_| " AND #id > :after").unwrap_or_default();
         let mut query = self
             .users
             .client
             .query()
             .table_name(&self.users.identity)
             .index_name(USERS_BY_SHARD)
-            .key_condition_expression(format!("shard = :shard{is_behind}"))
+            .key_condition_expression(format!("#shard = :shard{is_behind}"))
+            .expression_attribute_names("#shard", SHARD)
             .expression_attribute_values(":shard", text(identity::user_shard(shard)))
             .limit(PAGE);
         if let Some(after) = after {
-            query = query.expression_attribute_values(":after", text(after));
+            query = query
+                .expression_attribute_names("#id", ID)
+                .expression_attribute_values(":after", text(after));
         }
         let answer = query.send().await;
         let answer = answer.map_err(|error| StoreError::from_sdk("Query", error))?;
-        let id_of = |item: &Item| item.get("id")?.as_s().ok()?.parse::<UserId>().ok();
+        let id_of = |item: &Item| item.get(ID)?.as_s().ok()?.parse::<UserId>().ok();
         let ids: Vec<UserId> = answer.items().iter().filter_map(id_of).collect();
         let has_more = answer.last_evaluated_key().is_some();
         Ok(UsersPage {
@@ -278,16 +287,15 @@ impl PeriodStore {
                 return Ok(false);
             };
             let entry = AuditEntry::new(now, Actor::System, Action::QuotaOverrideEnded, id);
-            let expired_at = expired.expires_at.map(Timestamp::from_millis);
-            let entry = entry.with("expired_at", expired_at.map(|at| at.to_string()));
             let changes = vec![
-                ("quota_override", None),
+                (QUOTA_OVERRIDE, None),
                 ("updated_at", Some(number(now.millis()))),
             ];
             let writes = vec![
                 self.users.record_moves_on(&user, changes),
-                self.epoch_follows(&user),
-                self.users.audited(&entry)?,
+                self.users
+                    .standing_follows(&user, user.is_active, Expression::default()),
+                self.users.audited(&told_of_override(entry, &expired))?,
             ];
             match transact(&self.users.client, writes).await {
                 Ok(()) => return Ok(true),
@@ -298,23 +306,6 @@ impl PeriodStore {
         Err(StoreError::Contended {
             operation: "drop_expired_override",
         })
-    }
-
-    /// The write that raises the epoch of a user, active or not, where requests are admitted.
-    fn epoch_follows(&self, read: &User) -> TransactWriteItem {
-        let is_of_that_record = "#ep = :read";
-        Update::builder()
-            .table_name(&self.users.admission)
-            .key(PK, text(admission::user_pk(read.id)))
-            .key(SK, text(ADMISSION_SK))
-            .update_expression("SET #ep = :next ADD #v :one")
-            .condition_expression(is_of_that_record)
-            .expression_attribute_names("#ep", EPOCH)
-            .expression_attribute_names("#v", VERSION)
-            .expression_attribute_values(":read", number(read.epoch))
-            .expression_attribute_values(":next", number(read.epoch + 1))
-            .expression_attribute_values(":one", number(1))
-            .into_write()
     }
 
     /// Leaves a notice in the outbox, unless its user was told this or more, and says whether it

@@ -54,9 +54,8 @@ impl Written {
         key: &serde_dynamo::Item,
         image: Option<serde_dynamo::Item>,
     ) -> Result<Option<Self>, StoreError> {
-        let pk = match key.inner().get(PK) {
-            Some(serde_dynamo::AttributeValue::S(pk)) => pk,
-            _ => return Ok(None),
+        let Some(serde_dynamo::AttributeValue::S(pk)) = key.inner().get(PK) else {
+            return Ok(None);
         };
         let Some(slice) = slice_of_batches(pk) else {
             return Ok(None);
@@ -174,14 +173,14 @@ impl UsageStore {
             day.end().minus(Granularity::Hour.length()),
             Granularity::Hour,
         );
-        let mut whole = S::default();
+        let mut sum = S::default();
         let is_read = Reading::Consistent;
-        self.read_buckets::<S>(whose, first, last, is_read, |_, _, hour| whole.merge(&hour))
+        self.read_buckets::<S>(whose, first, last, is_read, |_, _, hour| sum.merge(&hour))
             .await?;
-        if whole.count() == 0 {
+        if sum.count() == 0 {
             return Ok(());
         }
-        self.put_sum(whose, day, DAY_ATTRIBUTE, whole).await
+        self.put_sum(whose, day, DAY_ATTRIBUTE, sum).await
     }
 
     async fn put_sum<S: Sum>(

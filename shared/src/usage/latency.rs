@@ -15,7 +15,7 @@ const STEPS: u32 = 1 << STEP_BITS;
 
 /// How many requests took how long.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Latency(BTreeMap<u16, u64>);
+pub struct Latency(BTreeMap<u32, u64>);
 
 impl Latency {
     pub fn add(&mut self, millis: u32) {
@@ -38,7 +38,7 @@ impl Latency {
     pub fn percentile(&self, percent: u64) -> Option<u32> {
         let rank = (self.count() * percent).div_ceil(100).max(1);
         let mut seen = 0;
-        let reaches = |(_, count): &(&u16, &u64)| {
+        let reaches = |(_, count): &(&u32, &u64)| {
             seen += **count;
             seen >= rank
         };
@@ -48,15 +48,14 @@ impl Latency {
 }
 
 /// The step that a time belongs to.
-fn step_of(millis: u32) -> u16 {
+fn step_of(millis: u32) -> u32 {
     let doublings = millis.max(STEPS).ilog2() - STEP_BITS;
     let within = millis >> doublings;
-    u16::try_from(doublings * STEPS + within).expect("32 bits have 464 steps")
+    doublings * STEPS + within
 }
 
 /// The time in the middle of a step.
-fn middle_of(step: u16) -> u32 {
-    let step = u32::from(step);
+fn middle_of(step: u32) -> u32 {
     let doublings = (step / STEPS).saturating_sub(1);
     let within = step - doublings * STEPS;
     let width = 1 << doublings;

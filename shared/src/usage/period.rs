@@ -112,6 +112,7 @@ impl Bucket {
     }
 
     /// The day that it is, or is part of.
+    #[must_use]
     pub fn day(self) -> Self {
         Self::of(self.start, Granularity::Day)
     }

@@ -50,7 +50,7 @@ async fn an_entry_that_is_told_of_again_joins_once() {
 
 #[tokio::test]
 async fn more_entries_than_one_write_takes_are_chained_and_listed_across_partitions() {
-    let (own, entries) = OwnLog::with(2_103).await;
+    let (own, entries) = OwnLog::with(1_060).await;
 
     let mut listed = vec![];
     let mut behind = None;
@@ -64,7 +64,7 @@ async fn more_entries_than_one_write_takes_are_chained_and_listed_across_partiti
         }
     }
 
-    assert_eq!(verify(&own.log).await, sound(2_103));
+    assert_eq!(verify(&own.log).await, sound(1_060));
     assert!(
         listed
             .windows(2)

@@ -371,7 +371,7 @@ async fn the_life_of_a_key_is_told_from_its_making_to_its_end() {
         let call = stack.patch(&key.path()).bearer(&ada.access_token);
         assert_eq!(call.json(&body).send().await.status, 200);
     };
-    change(json!({"name": "Mine", "scopes": [], "limits": {}})).await;
+    change(json!({"name": "Mine", "scopes": [], "limits": null})).await;
     let changed = json!({
         "changed": ["name", "scopes", "limits"],
         "scopes_before": ["profile:read"],

@@ -1,16 +1,12 @@
 //! Whoever may write the table but has no key is found out, and where.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::AttributeValue;
-use turnpike_shared::audit::{Broken, ChainKey, Head, Link, Verdict};
+use turnpike_shared::audit::{Broken, ChainKey, Head, Verdict};
 use turnpike_shared::auth::StageSecret;
 use turnpike_shared::ids::AuditId;
 use turnpike_shared::stores::ChainError;
 
-use super::{OwnLog, log_at, logged, place, text, verify, writer_at};
-
-type Item = HashMap<String, AttributeValue>;
+use super::{Item, OwnLog, item_of, log_at, logged, place, text, verify, writer_at};
 
 /// A log that somebody is at.
 struct Tampered {
@@ -21,7 +17,7 @@ struct Tampered {
 impl Tampered {
     /// With the entries 1 to `count`.
     async fn start(count: u64) -> Self {
-        let (own, entries) = OwnLog::with(count).await;
+        let (own, entries) = OwnLog::written(count).await;
         let ids = entries.iter().map(|entry| entry.id).collect();
         Self { own, ids }
     }
@@ -56,9 +52,21 @@ impl Tampered {
     }
 
     async fn cut(&self, numbers: std::ops::RangeInclusive<u64>) {
-        for number in numbers {
-            self.delete(&pk(number), &sk(number)).await;
+        let key = |number| {
+            let place = [("pk", text(pk(number))), ("sk", text(sk(number)))];
+            place.map(|(name, value)| (name.to_owned(), value)).into()
+        };
+        self.own.delete_all(numbers.map(key).collect()).await;
+    }
+
+    /// As [`Self::cut`], with what was there.
+    async fn cut_out(&self, numbers: std::ops::RangeInclusive<u64>) -> Vec<Item> {
+        let mut items = vec![];
+        for number in numbers.clone() {
+            items.push(self.entry(number).await);
         }
+        self.cut(numbers).await;
+        items
     }
 
     /// Puts what another entry consists of in the place of this one.
@@ -156,16 +164,10 @@ async fn a_gap_is_seen_at_the_ends_of_partitions_and_over_a_whole_one() {
     let gaps = [1_000..=1_000, 1_001..=1_001, 990..=1_010, 1_001..=2_000];
 
     for gap in gaps {
-        let mut items = vec![];
-        for number in gap.clone() {
-            items.push(log.entry(number).await);
-        }
-        log.cut(gap.clone()).await;
-        log.assert_broken(gap.start() - 1, Some(log.id(gap.end() + 1)))
-            .await;
-        for item in items {
-            log.put(item).await;
-        }
+        let (before, behind) = (gap.start() - 1, gap.end() + 1);
+        let items = log.cut_out(gap).await;
+        log.assert_broken(before, Some(log.id(behind))).await;
+        log.own.put_all(items).await;
     }
     assert_eq!(verify(&log.own.log).await.broken, None);
 }
@@ -190,19 +192,7 @@ async fn an_entry_forged_without_the_key_is_named_wherever_it_is_put() {
     let forged_id = AuditId::new(super::T);
     let forge = |count: u64, hash: &AttributeValue| {
         let hash = hash.as_s().unwrap().parse().unwrap();
-        let Link {
-            text: entry,
-            previous,
-            hash,
-            ..
-        } = forger.append(&Head { count, hash }, format!(r#"{{"id":"{forged_id}"}}"#));
-        Item::from([
-            ("pk".to_owned(), text(pk(count + 1))),
-            ("sk".to_owned(), text(sk(count + 1))),
-            ("entry".to_owned(), text(entry)),
-            ("previous_hash".to_owned(), text(previous)),
-            ("hash".to_owned(), text(hash)),
-        ])
+        item_of(forger.append(&Head { count, hash }, format!(r#"{{"id":"{forged_id}"}}"#)))
     };
 
     log.put(forge(3, &last["hash"])).await;

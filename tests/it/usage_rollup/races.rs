@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::ids::{BatchId, UserId};
-use turnpike_shared::usage::UsageRecord;
+use turnpike_shared::stores::Whose;
+use turnpike_shared::usage::{Bucket, Granularity, UsageRecord, UserUsage};
 use turnpike_usage_rollup::Report;
 
 use super::model::assert_sums;
@@ -165,4 +166,30 @@ async fn a_sum_of_fewer_requests_never_replaces_one_of_more() {
     deliver(&table.rollup(), &second).await.unwrap();
 
     assert_eq!(table.sums().await, summed_up);
+}
+
+#[tokio::test]
+async fn what_has_expired_is_not_read_although_it_is_still_there() {
+    let table = Table::start().await;
+    let user = UserId::new(yesterday_at_23());
+    let told = table
+        .append(&[
+            record(user, yesterday_at_23()),
+            record(user, yesterday_at_23()),
+        ])
+        .await;
+    deliver(&table.rollup(), &told).await.unwrap();
+    let hour = Bucket::of(yesterday_at_23(), Granularity::Hour);
+    let requests_at = async |now: Timestamp| {
+        let mut requests = 0;
+        let add = |_, usage: UserUsage| requests += usage.total.count();
+        let read = table.usage.read(Whose::User(user), hour, hour, now, add);
+        read.await.unwrap();
+        requests
+    };
+
+    let before = requests_at(hour.expires_at().minus(Duration::from_secs(1))).await;
+    let after = requests_at(hour.expires_at()).await;
+
+    assert_eq!((before, after), (2, 0));
 }

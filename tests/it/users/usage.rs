@@ -170,7 +170,7 @@ async fn what_cannot_be_answered_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_not_shown_although_it_is_still_there() {
+async fn an_hour_is_shown_for_35_days_and_its_day_for_longer() {
     let stack = TestStack::start().await;
     let ada = stack.register("ada@example.com").await;
     stack.me_status(&ada.access_token).await;

@@ -639,6 +639,7 @@ mod tests {
     use crate::ids::{SessionId, UserId};
     use crate::limits::policy::{Per, Policy};
     use crate::limits::{Bucket, Source, Window};
+    use crate::stores::tables::admission::{CLOSED, TOLD};
     use crate::stores::to_item;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_207_380_000);
@@ -772,6 +773,8 @@ mod tests {
             rs: 1_000,
         };
         let mut item = to_item(standing).unwrap();
+        item.insert(CLOSED.to_owned(), number(24_322));
+        item.insert(TOLD.to_owned(), number(24_323_100));
         let policy = Policy::built_in();
         let premium = policy.tier("premium");
         let per_user = policy.classes().flat_map(|(_, class)| &class.limits);

@@ -1,0 +1,196 @@
+//! Periods that are closed: by whom the month was rolled over, and when, makes no difference.
+
+use turnpike_shared::auth::{Tier, User};
+use turnpike_shared::ids::BatchId;
+use turnpike_shared::stores::{UsageStore, Whose};
+use turnpike_shared::usage::{Slice, Sum as _, UsageCaller, UsageRecord, UserUsage};
+
+use super::ground::{Ground, MONTH, override_until};
+use crate::support::dynamodb_at;
+
+#[tokio::test]
+async fn what_was_charged_in_a_month_is_written_down_when_it_has_ended() {
+    let ground = Ground::at("2026-11-20T00:00:00Z").await;
+    let (ada, bob) = (ground.user(1).await, ground.user(2).await);
+    ada.uses(7).await;
+    ada.uses(5).await;
+    let app = ground.app().await;
+
+    let too_early = ground.reset(&app).await.unwrap();
+    ground.be_at("2026-12-01T00:05:01Z");
+    let in_time = ground.reset(&app).await.unwrap();
+    let again = ground.reset(&app).await.unwrap();
+
+    assert_eq!((too_early.users, too_early.periods_closed), (2, 0));
+    assert_eq!((in_time.users, in_time.periods_closed), (2, 1));
+    assert_eq!(
+        (in_time.charged, in_time.recorded, in_time.unrecorded),
+        (12, 0, 12)
+    );
+    assert_eq!(
+        (again.users, again.periods_closed, again.charged),
+        (2, 0, 0)
+    );
+    let period = ground.period(ada.id, "2026-11").await.unwrap();
+    assert_eq!(period["charged"].as_n().unwrap(), "12");
+    assert_eq!(period["limit"].as_n().unwrap(), &MONTH.to_string());
+    assert_eq!(period["tier"].as_s().unwrap(), "free");
+    let expires_at = "2028-01-05T00:00:00Z"
+        .parse::<turnpike_shared::clock::Timestamp>()
+        .unwrap();
+    assert_eq!(
+        period["ttl"].as_n().unwrap(),
+        &expires_at.seconds().to_string()
+    );
+    assert!(
+        ground.period(bob.id, "2026-11").await.is_none(),
+        "he did nothing"
+    );
+    assert_eq!(ada.counted().await, 0, "the next month has begun");
+}
+
+#[tokio::test]
+async fn a_request_that_rolls_the_month_over_first_takes_nothing_from_it() {
+    let ground = Ground::at("2026-11-20T00:00:00Z").await;
+    let ada = ground.user(1).await;
+    ada.uses(12).await;
+    ground.be_at("2026-12-01T00:00:00Z");
+    ada.uses(3).await;
+
+    ground.be_at("2026-12-01T00:10:00Z");
+    ground.reset(&ground.app().await).await.unwrap();
+
+    assert_eq!(ground.charged(ada.id, "2026-11").await, Some(12));
+    assert_eq!(ada.counted().await, 3);
+    ground.be_at("2027-01-01T00:10:00Z");
+    ground.reset(&ground.app().await).await.unwrap();
+    assert_eq!(ground.charged(ada.id, "2026-12").await, Some(3));
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_up_to_three_months_late_loses_no_month() {
+    let ground = Ground::at("2026-08-20T00:00:00Z").await;
+    let ada = ground.user(1).await;
+    let months = ["2026-08", "2026-09", "2026-10", "2026-11", "2026-12"];
+    for (used, month) in (1..).zip(months) {
+        ground.be_at(&format!("{month}-20T00:00:00Z"));
+        ada.uses(used).await;
+        if month == "2026-09" {
+            // The last time for long.
+            ground.reset(&ground.app().await).await.unwrap();
+        }
+    }
+
+    let late = ground.reset(&ground.app().await).await.unwrap();
+
+    assert_eq!(late.periods_closed, 3);
+    for (used, month) in (1..).zip(&months[..4]) {
+        assert_eq!(ground.charged(ada.id, month).await, Some(used), "{month}");
+    }
+    assert_eq!(ground.charged(ada.id, "2026-12").await, None);
+    assert_eq!(ada.counted().await, 5);
+}
+
+#[tokio::test]
+async fn a_late_clock_counts_in_the_new_month_once_the_old_one_is_closed() {
+    let ground = Ground::at("2026-11-20T00:00:00Z").await;
+    let ada = ground.user(1).await;
+    ada.uses(12).await;
+    ground.be_at("2026-12-01T00:10:00Z");
+    ground.reset(&ground.app().await).await.unwrap();
+
+    ground.be_at("2026-11-30T23:59:59Z");
+    ada.uses(1).await;
+
+    ground.be_at("2027-01-01T00:10:00Z");
+    ground.reset(&ground.app().await).await.unwrap();
+    assert_eq!(ground.charged(ada.id, "2026-11").await, Some(12));
+    assert_eq!(ground.charged(ada.id, "2026-12").await, Some(1));
+}
+
+#[tokio::test]
+async fn what_is_recorded_stands_beside_what_was_charged() {
+    let ground = Ground::at("2026-11-20T00:00:00Z").await;
+    let ada = ground.user(1).await;
+    let eve = ground
+        .user_as(2, |user| User {
+            tier: Tier::enterprise(),
+            is_active: false,
+            ..user
+        })
+        .await;
+    ada.uses(12).await;
+    let usage = UsageStore::new(&dynamodb_at(&ground.engine.endpoint()), "UsageTable".into());
+    for (member, requests) in [(&ada, 9), (&eve, 4)] {
+        let record = UsageRecord {
+            at: ground.now(),
+            caller: Some(UsageCaller {
+                user: member.id,
+                tier: Tier::free(),
+            }),
+            method: "GET".into(),
+            path: "/".into(),
+            status: 200,
+            duration_ms: 1,
+            charged: 1,
+        };
+        let mut sum = UserUsage::default();
+        (0..requests).for_each(|_| sum.add(&record));
+        let (whose, slice) = (Whose::User(member.id), Slice::of(ground.now()));
+        usage
+            .append(BatchId::new(ground.now()), &[record])
+            .await
+            .unwrap();
+        usage.put_slice(whose, slice, sum).await.unwrap();
+        usage
+            .sum_up_day::<UserUsage>(whose, slice.hour().day())
+            .await
+            .unwrap();
+    }
+
+    ground.be_at("2026-12-01T00:10:00Z");
+    let report = ground.reset(&ground.app().await).await.unwrap();
+
+    assert_eq!(
+        (report.periods_closed, report.charged, report.recorded),
+        (2, 12, 13)
+    );
+    assert_eq!(report.unrecorded, 3);
+    let period = ground.period(ada.id, "2026-11").await.unwrap();
+    assert_eq!(period["recorded"].as_n().unwrap(), "9");
+    let unlimited = ground.period(eve.id, "2026-11").await.unwrap();
+    assert_eq!(unlimited["recorded"].as_n().unwrap(), "4");
+    assert!(!unlimited.contains_key("charged") && !unlimited.contains_key("limit"));
+}
+
+#[tokio::test]
+async fn the_limit_of_a_period_is_the_one_that_held_at_its_end() {
+    let ground = Ground::at("2026-11-20T00:00:00Z").await;
+    let limits = [
+        ("2026-11-25T00:00:00Z", MONTH),
+        ("2026-12-01T00:02:00Z", 100),
+    ];
+    let mut members = vec![];
+    for (number, (expires_at, _)) in (1..).zip(limits) {
+        let lifted = Some(override_until(expires_at));
+        let as_lifted = |user| User {
+            quota_override: lifted,
+            ..user
+        };
+        let member = ground.user_as(number, as_lifted).await;
+        member.uses(1).await;
+        members.push(member);
+    }
+
+    ground.be_at("2026-12-01T00:10:00Z");
+    ground.reset(&ground.app().await).await.unwrap();
+
+    for (member, (expires_at, limit)) in members.iter().zip(limits) {
+        let period = ground.period(member.id, "2026-11").await.unwrap();
+        assert_eq!(
+            period["limit"].as_n().unwrap(),
+            &limit.to_string(),
+            "{expires_at}"
+        );
+    }
+}
