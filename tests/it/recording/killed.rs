@@ -370,6 +370,7 @@ async fn charged_is_what_was_admitted_and_recorded_all_but_what_the_killed_had_n
         );
         missing += used - recorded;
     }
+    let too_late = fleet.too_late.load(Ordering::Relaxed);
     #[expect(
         clippy::print_stdout,
         reason = "the figures of a run, for whoever asks for them"
