@@ -141,6 +141,10 @@ bench: $(venv)/.made | need-rust need-redis ## Measure start-up, sizes, throughp
 bench-admission: | need-rust need-redis ## Measure what admission costs into docs/benchmarks.md, and nothing else
 	@infra/bench/run.sh admission
 
+.PHONY: bench-usage
+bench-usage: | need-rust need-redis ## Measure how usage is summed up into docs/benchmarks.md, and nothing else
+	@infra/bench/run.sh usage
+
 # Apart from `make bench`, because it builds everything anew in a folder that it removes again.
 .PHONY: bench-first-answer
 bench-first-answer: | need-rust ## Measure the time from `make run` in a fresh clone to the first answer

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is measured, each program as it is deployed, and measures it. `make bench` calls it, and has made .venv.
-# The first time takes as long as four builds with full link-time optimisation. With `admission` it builds and measures
-# what admission costs, and nothing else.
+# The first time takes as long as four builds with full link-time optimisation. With `admission` or `usage` it builds
+# them and measures what admission costs, or how usage is summed up, and nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -18,13 +18,18 @@ target=${CARGO_TARGET_DIR:-target}
 program() { cargo build --release --locked "$@"; }
 say 'bench: building the local stack, the bench and what the local stack is measured against'
 program --package turnpike-local
-for feature in report engines plain; do
+for feature in report engines plain rollup; do
   name=$feature
   [[ $feature != report ]] || name=turnpike-bench
   program --package turnpike-bench --no-default-features --features "$feature" --bin "$name"
 done
 programs=(--local "$target/release/turnpike-local" --engines "$target/release/engines" --plain "$target/release/plain"
   --redis "$redis")
+
+if [[ ${1:-} == usage ]]; then
+  say 'bench: measuring; for a minute, leave the machine alone'
+  exec "$target/release/turnpike-bench" usage --rollup "$target/release/rollup" --into docs/benchmarks.md
+fi
 
 if [[ ${1:-} == admission ]]; then
   say 'bench: measuring; for five minutes, leave the machine alone'
@@ -49,4 +54,4 @@ bootstrap --package turnpike-bench --no-default-features --features clients --bi
 
 say 'bench: measuring; for six minutes, leave the machine alone'
 "$target/release/turnpike-bench" report \
-  --bootstraps "$bootstraps" --packages "$packages" "${programs[@]}" --into docs/benchmarks.md
+  --bootstraps "$bootstraps" --packages "$packages" --rollup "$target/release/rollup" "${programs[@]}" --into docs/benchmarks.md
