@@ -142,8 +142,15 @@ bench-admission: | need-rust need-redis ## Measure what admission costs into doc
 	@infra/bench/run.sh admission
 
 .PHONY: bench-usage
-bench-usage: | need-rust need-redis ## Measure how usage is summed up into docs/benchmarks.md, and nothing else
+bench-usage: | need-rust ## Measure how usage is summed up into docs/benchmarks.md, and nothing else
 	@infra/bench/run.sh usage
+
+.PHONY: bench-quota-reset
+bench-quota-reset: | need-rust ## Measure how many users quota-reset settles in a second, and its memory
+	@$(call say,bench-quota-reset: building)
+	cargo build --release --locked --package turnpike-bench --no-default-features --features quota-reset --bin bench-quota-reset
+	@$(call say,bench-quota-reset: measuring)
+	@$${CARGO_TARGET_DIR:-target}/release/bench-quota-reset
 
 # Apart from `make bench`, because it builds everything anew in a folder that it removes again.
 .PHONY: bench-first-answer

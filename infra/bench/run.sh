@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is measured, each program as it is deployed, and measures it. `make bench` calls it, and has made .venv.
-# The first time takes as long as four builds with full link-time optimisation. With `admission` or `usage` it builds
-# them and measures what admission costs, or how usage is summed up, and nothing else.
+# The first time takes as long as four builds with full link-time optimisation. With `admission` it builds and measures
+# what admission costs, with `usage` how usage is summed up, and nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -11,25 +11,29 @@ if [[ $(uname -s) != Linux ]] || ! command -v taskset >/dev/null || (($(nproc) <
   echo 'make bench needs Linux, two cores, and taskset (Debian and Ubuntu: apt-get install util-linux).' >&2
   exit 1
 fi
-redis=$(infra/tools/redis-server.sh)
 
 # Cargo merges the features of what it builds together; therefore each program by itself.
 target=${CARGO_TARGET_DIR:-target}
 program() { cargo build --release --locked "$@"; }
+bench() { program --package turnpike-bench --no-default-features --features "$1" --bin "$2"; }
+if [[ ${1:-} == usage ]]; then
+  say 'bench: building the bench and the rollup of usage'
+  bench report turnpike-bench
+  bench rollup rollup
+  say 'bench: measuring; for a minute, leave the machine alone'
+  exec "$target/release/turnpike-bench" usage --rollup "$target/release/rollup" --into docs/benchmarks.md
+fi
+
+redis=$(infra/tools/redis-server.sh)
 say 'bench: building the local stack, the bench and what the local stack is measured against'
 program --package turnpike-local
 for feature in report engines plain rollup; do
   name=$feature
   [[ $feature != report ]] || name=turnpike-bench
-  program --package turnpike-bench --no-default-features --features "$feature" --bin "$name"
+  bench "$feature" "$name"
 done
 programs=(--local "$target/release/turnpike-local" --engines "$target/release/engines" --plain "$target/release/plain"
   --redis "$redis")
-
-if [[ ${1:-} == usage ]]; then
-  say 'bench: measuring; for a minute, leave the machine alone'
-  exec "$target/release/turnpike-bench" usage --rollup "$target/release/rollup" --into docs/benchmarks.md
-fi
 
 if [[ ${1:-} == admission ]]; then
   say 'bench: measuring; for five minutes, leave the machine alone'
