@@ -8,6 +8,7 @@ mod users;
 
 use serde_json::{Value, json};
 
+use crate::audit::settled_log;
 use crate::support::{Account, Answer, TestStack};
 
 const USERS: &str = "/api/v1/admin/users";
@@ -48,20 +49,14 @@ fn without_times(quota: &Value) -> Value {
     quota
 }
 
-/// What the audit log says that admins did to a user, oldest first.
+/// What the audit log says of changes of a user by admins, oldest first.
 async fn audited(stack: &TestStack, user: &Account) -> Vec<Value> {
-    stack.stack.settle().await.unwrap();
-    let admin = stack.admin().await;
-    let call = stack.get("/api/v1/admin/audit-log?limit=100");
-    let answer = call.bearer(&admin.access_token).send().await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let is_about_them = |entry: &&Value| {
+    let is_about_a_change = |entry: &Value| {
         let action = entry["action"].as_str().unwrap();
         let of_admins = ["user-changed", "sessions-revoked"];
         entry["target"] == user.id && (of_admins.contains(&action) || action.starts_with("quota-"))
     };
-    let newest_first = answer.body["items"].as_array().unwrap().iter();
-    let mut entries: Vec<Value> = newest_first.filter(is_about_them).cloned().collect();
-    entries.reverse();
+    let mut entries = settled_log(stack).await;
+    entries.retain(|entry| entry["target"] == user.id && is_about_a_change(entry));
     entries
 }

@@ -8,100 +8,93 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use turnpike_shared::admission::Caller;
 use turnpike_shared::audit::{Verdict, Verification};
-use turnpike_shared::errors::{Problem, ProblemCode};
-use turnpike_shared::ids::AuditId;
-use turnpike_shared::stores::StoreError;
-use turnpike_shared::web::{ApiQuery, ListOf, ListQuery};
+use turnpike_shared::errors::{FieldError, Problem, ProblemCode};
+use turnpike_shared::web::ApiQuery;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 
-/// How long one request verifies: less than the function may take in all.
-const PATIENCE: Duration = Duration::from_secs(7);
+/// How long one request goes through the log: less than a call of the database may take, so that one
+/// that hangs costs no progress, and less than half of the function's ten seconds.
+const BUDGET: Duration = Duration::from_secs(4);
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct VerifyQuery {
-    /// The `next_cursor` of the answer before; left out to begin with the first entry.
-    cursor: Option<String>,
+    /// The number of the entry to go on from, where a verification came to the end of its time; the
+    /// oldest entry has the number 1.
+    #[param(minimum = 1, default = 1)]
+    from: Option<u64>,
 }
 
-/// Whether the log is whole.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AuditVerification)]
 pub(crate) struct VerificationBody {
-    /// Whether everything that was looked at is as it was written.
+    /// Whether every entry, up to the end, is what it was and where it was.
     valid: bool,
-    /// How many entries, from the first on, are what they were and where they were.
+    /// How many entries are, from the first of the log on.
     entries: u64,
-    /// The first entry that is not: altered, moved, forged, or behind one that is missing. Where the
-    /// end is missing, the last that is left; null where none can be named, or nothing is broken.
-    #[schema(required, value_type = Option<String>, example = json!(null))]
-    first_broken: Option<AuditId>,
-    /// Where to go on with a log that is too long for one request; null at its end.
-    #[schema(required, example = json!(null))]
-    next_cursor: Option<String>,
+    /// The first entry that is not: one that was altered, moved or forged; where one is missing, the
+    /// entry behind the gap; where the end of the log was cut off or cannot be read, the last entry
+    /// before that. Null in a log that is valid, or of which no entry is left.
+    #[schema(required, example = "aud_019a9f3c1c2a7d3e8f00112233445566")]
+    first_broken: Option<String>,
+}
+
+impl From<Verdict> for VerificationBody {
+    fn from(verdict: Verdict) -> Self {
+        let at = verdict.broken.and_then(|broken| broken.at);
+        Self {
+            valid: verdict.broken.is_none(),
+            entries: verdict.entries,
+            first_broken: at.map(|id| id.to_string()),
+        }
+    }
 }
 
 /// Verify the audit log
 ///
-/// Goes through the log from its first entry and finds the first that was altered, moved, forged or
-/// cut off. A log too long for one request is verified by several: as long as there is a
-/// `next_cursor`, all up to there is sound, and the rest is not looked at yet.
+/// Goes through the whole log and names the first entry that does not follow from those before it.
+/// A log that is too long for one request is answered with 503 `verification-unfinished`; its detail
+/// says with which `from` to go on. Whether the end was cut off together with what says where the
+/// log ends is shown by the log lines of the function audit-writer alone.
 #[utoipa::path(
     get, path = "/api/v1/admin/audit-log/verify", operation_id = "verifyAuditLog", tag = "Administration",
     params(VerifyQuery),
-    responses((status = 200, description = "What was found", body = VerificationBody)),
-    extensions(("x-problems" = json!(["invalid-cursor", "validation-failed"]))),
+    responses((status = 200, description = "What became of the verification", body = VerificationBody)),
+    extensions(("x-problems" = json!(["validation-failed", "verification-unfinished"]))),
     security(("access_token" = ["admin:read"]), ("api_key" = ["admin:read"])),
 )]
 pub(crate) async fn verify(
     State(app): State<App>,
-    caller: Caller,
+    _caller: Caller,
     ApiQuery(query): ApiQuery<VerifyQuery>,
 ) -> Result<Json<VerificationBody>, Problem> {
-    let caller = caller.id().to_string();
-    let listed = ListOf {
-        name: "audit-log, verified",
-        caller: &caller,
-    };
-    let reached = ListQuery::new(None, query.cursor).position(app.cursor_key(), &listed)?;
-    let mut verification = begun(&app, reached.as_deref()).await?;
-    let verdict = within(&app, &mut verification).await?;
-    let reached = verification.reached().count;
-    Ok(Json(match verdict {
-        Some(verdict) => VerificationBody {
-            valid: verdict.broken.is_none(),
-            entries: verdict.entries,
-            first_broken: verdict.broken.and_then(|broken| broken.at),
-            next_cursor: None,
-        },
-        None => VerificationBody {
-            valid: true,
-            entries: reached,
-            first_broken: None,
-            next_cursor: Some(app.cursor_key().seal(&reached.to_string(), &listed)),
-        },
-    }))
+    let from = query.from.unwrap_or(1);
+    let mut verification = begin(&app, from).await?;
+    match timeout(BUDGET, app.audit_log().verify(&mut verification)).await {
+        Ok(verdict) => Ok(Json(verdict?.into())),
+        Err(_) => Err(unfinished(from, &verification)),
+    }
 }
 
-/// The verification from the first entry on, or from behind the one with this number.
-async fn begun(app: &App, reached: Option<&str>) -> Result<Verification, Problem> {
-    let sequence = reached.and_then(|number| number.parse().ok()).unwrap_or(0);
-    let verification = app.audit_log().verified_up_to(sequence).await?;
-    verification.ok_or_else(|| {
-        Problem::new(
-            ProblemCode::InvalidCursor,
-            "What was sound when the cursor was made is not so now; begin anew without one.",
-        )
+/// The verification from an entry on, which must be behind one that is as it was written.
+async fn begin(app: &App, from: u64) -> Result<Verification, Problem> {
+    let before = match from.checked_sub(1) {
+        Some(before) => app.audit_log().verified_up_to(before).await?,
+        None => None,
+    };
+    before.ok_or_else(|| {
+        let detail = "The entry before this one is not in the log, or not as it was written.";
+        Problem::validation(vec![FieldError::new("from", "out-of-range", detail)])
     })
 }
 
-/// The verdict; `None` if there was not the time to come to one.
-async fn within(app: &App, verification: &mut Verification) -> Result<Option<Verdict>, StoreError> {
-    match timeout(PATIENCE, app.audit_log().verify(verification)).await {
-        Ok(verdict) => verdict.map(Some),
-        Err(_) => Ok(None),
-    }
+fn unfinished(from: u64, verification: &Verification) -> Problem {
+    let reached = verification.reached().count;
+    let detail = format!(
+        "The entries {from} to {reached} hold; ask with from={} for those behind them.",
+        reached + 1
+    );
+    Problem::new(ProblemCode::VerificationUnfinished, detail)
 }

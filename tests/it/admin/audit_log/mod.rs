@@ -2,3 +2,5 @@
 
 mod list;
 mod verify;
+
+const PATH: &str = "/api/v1/admin/audit-log";

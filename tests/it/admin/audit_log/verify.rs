@@ -2,70 +2,93 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
+use turnpike_local::{Engine, Options};
 
-use crate::support::{Account, TestStack};
+use super::PATH;
+use crate::audit::{OwnLog, SECRET};
+use crate::support::{Account, Answer, Fault, FaultProxy, TestStack};
 
-async fn verify(stack: &TestStack, by: &Account) -> Value {
-    let call = stack.get("/api/v1/admin/audit-log/verify");
-    let answer = call.bearer(&by.access_token).send().await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    answer.body
+async fn verify(stack: &TestStack, admin: &Account, query: &str) -> Answer {
+    let call = stack.get(&format!("{PATH}/verify?{query}"));
+    call.bearer(&admin.access_token).send().await
 }
 
 #[tokio::test]
-async fn a_log_that_is_whole_is_valid_and_the_first_entry_that_was_altered_is_named() {
+async fn a_log_that_nobody_touched_is_valid() {
     let stack = TestStack::start().await;
     let admin = stack.admin().await;
-    for number in 0..3 {
-        stack.register(&format!("user{number}@example.com")).await;
-    }
     stack.stack.settle().await.unwrap();
-    let whole = verify(&stack, &admin).await;
-    let list = stack.get("/api/v1/admin/audit-log?limit=100");
-    let list = list.bearer(&admin.access_token).send().await;
-    let entries = list.body["items"].as_array().unwrap();
-    let third = &entries[entries.len() - 3];
-    let client = stack.dynamodb().await;
-    let all = client.scan().table_name("AuditTable").send().await.unwrap();
-    let id = third["id"].as_str().unwrap();
-    let holds_it = |value: &AttributeValue| value.as_s().is_ok_and(|text| text.contains(id));
-    let is_third = |item: &&std::collections::HashMap<_, _>| item.values().any(holds_it);
-    let mut item = all.items().iter().find(is_third).unwrap().clone();
-    let text = item.values_mut().find(|value| holds_it(value)).unwrap();
-    let altered = text
-        .as_s()
-        .unwrap()
-        .replace("user-registered", "user-changed");
-    let altered = altered.replace("anonymous", "system");
-    *text = AttributeValue::S(altered);
 
-    let put = client.put_item().table_name("AuditTable");
-    put.set_item(Some(item)).send().await.unwrap();
-    let broken = verify(&stack, &admin).await;
+    let answer = verify(&stack, &admin, "").await;
 
+    assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(
-        whole,
-        json!({"valid": true, "entries": entries.len(), "first_broken": null, "next_cursor": null})
-    );
-    assert_eq!(
-        broken,
-        json!({"valid": false, "entries": 2, "first_broken": id, "next_cursor": null})
+        answer.body,
+        json!({"valid": true, "entries": 2, "first_broken": null})
     );
 }
 
 #[tokio::test]
-async fn a_cursor_that_nobody_was_given_is_refused() {
+async fn the_first_broken_entry_is_named() {
     let stack = TestStack::start().await;
     let admin = stack.admin().await;
     stack.register("ada@example.com").await;
     stack.stack.settle().await.unwrap();
-    let list = stack.get("/api/v1/admin/audit-log?limit=1");
-    let list = list.bearer(&admin.access_token).send().await;
-    let of_list = list.body["next_cursor"].as_str().unwrap();
+    let listed = stack.get(PATH).bearer(&admin.access_token).send().await;
+    let second = listed.body["items"][1]["id"].clone();
 
-    for cursor in ["junk", of_list] {
-        let call = stack.get(&format!("/api/v1/admin/audit-log/verify?cursor={cursor}"));
-        let answer = call.bearer(&admin.access_token).send().await;
-        answer.assert_problem(400, "invalid-cursor");
-    }
+    let alter = stack
+        .dynamodb()
+        .await
+        .update_item()
+        .table_name("AuditTable");
+    let alter = alter
+        .key("pk", crate::audit::text("LOG#0"))
+        .key("sk", crate::audit::text("00000000000000000002"))
+        .update_expression("SET previous_hash = #hash")
+        .expression_attribute_names("#hash", "hash");
+    alter.send().await.unwrap();
+    let answer = verify(&stack, &admin, "").await;
+
+    assert_eq!(
+        answer.body,
+        json!({"valid": false, "entries": 1, "first_broken": second})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verification_that_does_not_come_to_the_end_says_where_to_go_on() {
+    let (own, _) = OwnLog::written(1_500).await;
+    let proxy = FaultProxy::start(&own.engine).await;
+    let stack = TestStack::start_as(|options| Options {
+        engine: Engine::At(proxy.endpoint.clone()),
+        env: options.env.with("TURNPIKE_AUDIT_SECRET", SECRET),
+        ..options
+    })
+    .await;
+    let user = stack.register("ada@example.com").await;
+    let roles = AttributeValue::L(vec![crate::audit::text("admin")]);
+    let endpoint = own.engine.endpoint();
+    let promoted = stack.set_user_attribute_at(&endpoint, &user.id, "roles", roles);
+    promoted.await;
+    let admin = stack.login("ada@example.com").await;
+
+    proxy.set(Fault::Hold("LOG#1".to_owned()));
+    let unfinished = verify(&stack, &admin, "").await;
+    proxy.set(Fault::None);
+    let rest = verify(&stack, &admin, "from=1001").await;
+    let end = verify(&stack, &admin, "from=1501").await;
+    let beyond = verify(&stack, &admin, "from=1502").await;
+    let zero = verify(&stack, &admin, "from=0").await;
+
+    unfinished.assert_problem(503, "verification-unfinished");
+    let detail = unfinished.body["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("entries 1 to 1000") && detail.contains("from=1001"),
+        "{detail}"
+    );
+    let whole = json!({"valid": true, "entries": 1500, "first_broken": Value::Null});
+    assert_eq!((&rest.body, &end.body), (&whole, &whole));
+    beyond.assert_problem(422, "validation-failed");
+    zero.assert_problem(422, "validation-failed");
 }
