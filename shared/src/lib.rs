@@ -11,6 +11,7 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod errors;
+pub mod failed_sign_ins;
 pub mod idempotency;
 pub mod ids;
 pub mod limits;

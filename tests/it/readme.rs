@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 use turnpike_local::Options;
 
@@ -28,7 +29,11 @@ async fn the_tour_works_as_it_is_printed() {
         ..options
     })
     .await;
-    let script = tour().replace("http://127.0.0.1:3000", &stack.base);
+    let admin = stack.stack.admin.as_ref().unwrap();
+    let password = admin.password.as_ref().unwrap().expose_secret();
+    let script = tour()
+        .replace("http://127.0.0.1:3000", &stack.base)
+        .replace("the password that make run printed", password);
     assert!(
         script.matches("curl").count() >= 8,
         "the tour is still a tour"
@@ -54,6 +59,7 @@ async fn the_tour_works_as_it_is_printed() {
     }
     assert!(out.contains("6: 429, "), "one too many: {out}");
     assert!(out.contains("\"decision\":\"deny\""), "{out}");
+    assert!(out.contains("lifted: 200, \"hour\";r=999"), "{out}");
     assert!(out.trim_end().ends_with('}'), "{out}");
     assert!(
         out.lines().last().unwrap().contains("unauthenticated"),

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
+use turnpike_shared::audit::ChainKey;
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::{Claims, StageSecret, User};
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::{self, ConfigError, Cors, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::{Problem, ProblemCode};
 use turnpike_shared::ids::UserId;
-use turnpike_shared::stores::{Administered, SecretError, StoreError, UserStore, read_secret};
+use turnpike_shared::stores::{
+    Administered, AuditLog, SecretError, StoreError, UsageStore, UserStore, read_secret,
+};
 use turnpike_shared::token_verifier::TokenVerifier;
 use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
@@ -20,10 +23,10 @@ use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
 pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("the secret of the cursors cannot be had")]
+    #[error("the secret of the audit log cannot be had")]
     Secret(#[from] SecretError),
-    #[error("TURNPIKE_CURSOR_SECRET or the secret behind its ARN cannot be used")]
-    CursorSecret(#[from] SecretTooShort),
+    #[error("TURNPIKE_AUDIT_SECRET or the secret behind its ARN cannot be used")]
+    AuditSecret(#[from] SecretTooShort),
     #[error(transparent)]
     Admission(#[from] SetupError),
 }
@@ -34,7 +37,9 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     admission: Admission,
+    usage: UsageStore,
     users: UserStore,
+    audit_log: AuditLog,
     tokens: TokenVerifier,
     cursor_key: CursorKey,
     clock: Clock,
@@ -54,7 +59,8 @@ impl App {
         let stage = StageConfig::read(&env)?;
         let tables = UserTables::read(&env)?;
         let panic_path = config::panic_path(&env, stage.stage)?;
-        let secret = config::cursor_secret(&env, stage.stage)?;
+        let audit_secret = config::audit_secret(&env, stage.stage)?;
+        let audit_table = config::audit_table(&env)?;
         let AdmissionParts {
             dynamodb,
             clock,
@@ -63,16 +69,22 @@ impl App {
             ..
         } = parts.clone();
         let (secret, admission) = tokio::try_join!(
-            async { Ok::<_, StartError>(StageSecret::new(&read_secret(&env, &secret).await?)?) },
+            async { Ok::<_, StartError>(read_secret(&env, &audit_secret).await?) },
             async { Ok(Admission::from_environment(&env, &stage, parts).await?) },
         )?;
+        // Its cursors are made with a key from the same secret: that of the users' opens what was
+        // answered to them.
+        let secret = StageSecret::new(&secret)?;
         // Every request with a token waits for the keys.
         let keys = UserStore::new(&dynamodb.within(budgets.dynamodb), tables.clone());
         let users = UserStore::new(&dynamodb, tables);
+        let usage = UsageStore::new(&dynamodb, config::usage_table(&env)?);
         Ok(Self(Arc::new(Inner {
             admission,
             tokens: TokenVerifier::new(keys, &stage.issuer, clock.clone()),
+            usage,
             users,
+            audit_log: AuditLog::new(&dynamodb, audit_table, ChainKey::new(&secret)),
             cursor_key: CursorKey::new(&secret),
             clock,
             recorder,
@@ -85,8 +97,16 @@ impl App {
         &self.0.admission
     }
 
+    pub(crate) fn usage(&self) -> &UsageStore {
+        &self.0.usage
+    }
+
     pub(crate) fn users(&self) -> &UserStore {
         &self.0.users
+    }
+
+    pub(crate) fn audit_log(&self) -> &AuditLog {
+        &self.0.audit_log
     }
 
     pub(crate) fn cursor_key(&self) -> &CursorKey {

@@ -4,7 +4,9 @@
 //! in force on the user's next request, on every instance, and is in the audit log. A URL leads to
 //! one file: `PUT /api/v1/admin/users/{id}/quota` is `users/quota/replace.rs`.
 
+mod analytics;
 mod app;
+mod audit_log;
 mod policy;
 mod users;
 
@@ -30,6 +32,9 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(users::quota::reset::reset))
         .routes(routes!(users::sessions::revoke::revoke))
         .routes(routes!(policy::policy))
+        .routes(routes!(analytics::usage::usage))
+        .routes(routes!(audit_log::list::list))
+        .routes(routes!(audit_log::verify::verify))
 }
 
 /// The function, ready to be served.

@@ -1,6 +1,7 @@
 //! What the handlers share: made once at the start, cheap to clone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
@@ -14,14 +15,19 @@ use turnpike_shared::config::{
     self, ConfigError, Cors, Environment, KeysConfig, StageConfig, Tables,
 };
 use turnpike_shared::errors::Problem;
+use turnpike_shared::failed_sign_ins::FailedSignIns;
 use turnpike_shared::idempotency::Secret;
-use turnpike_shared::stores::{AccountStore, SecretError, StoreError, read_secret};
+use turnpike_shared::stores::{AccountStore, SecretError, StoreError, UserStore, read_secret};
 use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_shared::web::{Admits, Answers, CursorKey, FunctionContext, KeepsAnswers, Repetition};
 
 use crate::answers::TokensBody;
 use crate::key_ring::KeyRing;
 use crate::repeated_registration;
+
+/// How long the entry of failed sign-ins may take. Nothing waits for it but the instance that
+/// writes it, which is not free for its next request meanwhile.
+const OUTBOX_BUDGET: Duration = Duration::from_millis(250);
 
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +67,7 @@ struct Inner {
     answers: Answers,
     clock: Clock,
     recorder: UsageRecorder,
+    failed_sign_ins: FailedSignIns,
     stage: StageConfig,
     security_contact: String,
     panic_path: Option<String>,
@@ -88,6 +95,7 @@ impl App {
             recorder,
             ..
         } = parts.admission.clone();
+        let outbox = UserStore::new(&dynamodb.within(OUTBOX_BUDGET), tables.users.clone());
         let accounts = AccountStore::new(&dynamodb, tables);
         let users = accounts.users().clone();
         // What the start waits for, waits at once: secrets, keys and where they are published,
@@ -119,6 +127,7 @@ impl App {
             profile: TokenProfile::new(&stage.issuer),
             refresh_key: RefreshKey::new(&secret),
             cursor_key: CursorKey::new(&secret),
+            failed_sign_ins: FailedSignIns::new(outbox, clock.clone()),
             clock,
             recorder,
             stage,
@@ -174,6 +183,11 @@ impl App {
     /// What records the requests that the function lets in.
     pub fn recorder(&self) -> UsageRecorder {
         self.0.recorder.clone()
+    }
+
+    /// What counts the sign-ins that fail.
+    pub fn failed_sign_ins(&self) -> FailedSignIns {
+        self.0.failed_sign_ins.clone()
     }
 
     pub(crate) fn function_context(&self) -> FunctionContext {

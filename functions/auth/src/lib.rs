@@ -7,6 +7,7 @@
 mod answers;
 mod app;
 mod failed_passwords;
+mod failed_sign_ins;
 mod fields;
 mod key_ring;
 mod login;
@@ -61,7 +62,11 @@ pub fn router(app: App) -> Router {
     let cors = app.cors();
     let kept = routes.layer(from_fn_with_state(app.clone(), web::keep_answers::<App>));
     let admitted = kept.layer(from_fn_with_state(app.clone(), web::admit::<App>));
-    web::with_conventions(admitted.with_state(app), context, &cors)
+    let counted = admitted.layer(from_fn_with_state(
+        app.clone(),
+        failed_sign_ins::count_failed_sign_ins,
+    ));
+    web::with_conventions(counted.with_state(app), context, &cors)
 }
 
 /// The function's part of the OpenAPI document.

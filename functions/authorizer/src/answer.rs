@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use turnpike_shared::admission::Caller;
-use turnpike_shared::auth::{ScopeSet, Tier};
+use turnpike_shared::auth::Tier;
 use turnpike_shared::config::AuthorizerResponse;
 use turnpike_shared::errors::Problem;
 use turnpike_shared::ids::{KeyId, SessionId, UserId};
-use turnpike_shared::limits::LimitReport;
+use turnpike_shared::limits::{LimitReport, LimitState};
 
 /// The version of IAM's policy language.
 const POLICY_LANGUAGE: &str = "2012-10-17";
@@ -54,8 +54,8 @@ pub struct Context {
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<Tier>,
     /// Separated by spaces, as in a token.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "spaced")]
-    scopes: Option<ScopeSet>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,17 +76,13 @@ pub struct Context {
     retry_after: Option<u32>,
 }
 
-fn spaced<S: serde::Serializer>(scopes: &Option<ScopeSet>, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&scopes.unwrap_or(ScopeSet::EMPTY))
-}
-
 impl Context {
     fn of_limits(limits: &LimitReport) -> Self {
         let tightest = limits.tightest();
         let reset = tightest.and_then(|limit| limit.reset_at);
         Self {
             limit: tightest.map(|limit| limit.limit),
-            remaining: tightest.map(turnpike_shared::limits::LimitState::remaining),
+            remaining: tightest.map(LimitState::remaining),
             reset: reset.map(|at| (at.millis() + 999).div_euclid(1_000)),
             ..Self::default()
         }
@@ -103,7 +99,7 @@ pub(crate) fn allow(
     let context = Context {
         user_id: Some(caller.id()),
         tier: Some(caller.principal.tier.clone()),
-        scopes: Some(caller.scopes()),
+        scopes: Some(caller.scopes().to_string()),
         session_id: caller.session(),
         key_id: caller.key().map(|key| key.id),
         ..Context::of_limits(limits)

@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    fn event(parts: Value) -> RequestEvent {
+    fn event(parts: &Value) -> RequestEvent {
         let mut event = json!({"type": "REQUEST", "requestContext": {}});
         for (name, value) in parts.as_object().unwrap() {
             event[name] = value.clone();
@@ -129,7 +129,7 @@ mod tests {
         serde_json::from_value(event).unwrap()
     }
 
-    fn values(parts: Value, name: &str) -> Vec<String> {
+    fn values(parts: &Value, name: &str) -> Vec<String> {
         let headers = event(parts).headers();
         let values = headers.get_all(name).iter();
         values
@@ -162,7 +162,7 @@ mod tests {
         ];
 
         for (parts, expected) in cases {
-            assert_eq!(values(parts.clone(), "x-api-key"), expected, "{parts}");
+            assert_eq!(values(&parts, "x-api-key"), expected, "{parts}");
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
 
         for (context, expected) in cases {
             let spoofed = json!({"x-forwarded-for": "198.51.100.1"});
-            let event = event(json!({"requestContext": context, "headers": spoofed}));
+            let event = event(&json!({"requestContext": context, "headers": spoofed}));
             assert_eq!(event.peer().to_string(), expected, "{context}");
         }
     }
@@ -209,7 +209,7 @@ mod tests {
         ];
 
         for (parts, expected) in cases {
-            assert_eq!(event(parts.clone()).route(), expected, "{parts}");
+            assert_eq!(event(&parts).route(), expected, "{parts}");
         }
     }
 

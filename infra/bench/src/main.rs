@@ -14,6 +14,7 @@ mod start;
 mod statistics;
 mod throughput;
 mod wire;
+mod writes;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

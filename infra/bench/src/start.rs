@@ -110,7 +110,7 @@ pub(crate) async fn signing_keys(local: &Path) -> Result<String, BenchError> {
 }
 
 /// What Lambda and the template set. The stage is `testing`, which takes the keys from a variable.
-fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str); 27] {
+fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str); 29] {
     [
         ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
         ("LANG", "en_US.UTF-8"),
@@ -139,6 +139,8 @@ fn environment<'a>(function: &'a str, keys: &'a str) -> [(&'static str, &'a str)
         ("TURNPIKE_SIGNING_KEYS", keys),
         ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
         ("TURNPIKE_CURSOR_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("TURNPIKE_AUDIT_TABLE", "audit"),
+        ("TURNPIKE_AUDIT_SECRET", "0123456789abcdef0123456789abcdef"),
     ]
 }
 

@@ -17,6 +17,7 @@ use turnpike_shared::admission::{AdmissionParts, Budgets, Refusals};
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
+use turnpike_shared::failed_sign_ins::FailedSignIns;
 use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError, https_client};
 use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_system::DetailsAccess;
@@ -125,6 +126,7 @@ pub struct Stack {
     followers: Vec<Arc<Follower>>,
     /// What runs beside the requests: the recorder, the mailer, the followers, the schedules.
     background: Vec<JoinHandle<()>>,
+    failed_sign_ins: FailedSignIns,
     stop: oneshot::Sender<()>,
     server: JoinHandle<io::Result<()>>,
 }
@@ -150,14 +152,7 @@ impl Stack {
             .map_err(|error| StartError::Listen(addr, error))?;
         let addr = listener.local_addr()?;
         let base = format!("http://{addr}");
-        let env = env
-            .or("TURNPIKE_ENVIRONMENT", "development")
-            .or("TURNPIKE_ISSUER", &base);
-        let env = match valkey {
-            Some(url) => env.with("TURNPIKE_VALKEY_URL", url),
-            None => env,
-        };
-
+        let env = of_stack(env, &base, valkey);
         let (embedded, env) = open_engine(&engine, env, &template, data.as_deref()).await?;
         let stage = StageConfig::read(&env)?;
         let tables = Tables::read(&env)?;
@@ -207,9 +202,11 @@ impl Stack {
                 local_routes::router(mailbox.clone(), functions, addr, &base, clock.clone())
             });
         let mailbox_url = local.as_ref().map(|_| format!("{base}/_local/mail"));
-        let functions = functions(&env, admission, hasher).await?;
-        let gateway =
-            Gateway::new(template.routes, functions, local).map_err(StartError::Engine)?;
+        let HttpFunctions {
+            routers,
+            failed_sign_ins,
+        } = functions(&env, admission, hasher).await?;
+        let gateway = Gateway::new(template.routes, routers, local).map_err(StartError::Engine)?;
 
         let (stop, stopped) = oneshot::channel::<()>();
         let service = gateway
@@ -223,6 +220,7 @@ impl Stack {
         let mut background = events.map(Events::run).unwrap_or_default();
         background.extend(mailbox.clone().map(|mailbox| tokio::spawn(mailbox.run())));
         background.push(tokio::spawn(recorder.clone().run()));
+        background.push(tokio::spawn(failed_sign_ins.clone().run()));
         Ok(Self {
             addr,
             base,
@@ -235,6 +233,7 @@ impl Stack {
             mailer: mailbox,
             followers: followers.unwrap_or_default(),
             background,
+            failed_sign_ins,
             stop,
             server: tokio::spawn(serving.into_future()),
         })
@@ -244,6 +243,7 @@ impl Stack {
     /// follows from that, until nothing is left; an event that fails ends it.
     pub async fn settle(&self) -> Result<(), SettleError> {
         self.recorder.flush().await;
+        self.failed_sign_ins.flush_if_due().await;
         loop {
             let mut was_idle = true;
             if let Some(mailer) = &self.mailer {
@@ -268,15 +268,24 @@ impl Stack {
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::warn!("requests were still running when the stack stopped");
         }
-        if tokio::time::timeout(patience, self.recorder.flush())
-            .await
-            .is_err()
-        {
-            tracing::warn!("usage records were still waiting when the stack stopped");
+        let flush = async { tokio::join!(self.recorder.flush(), self.failed_sign_ins.flush()) };
+        if tokio::time::timeout(patience, flush).await.is_err() {
+            tracing::warn!("records were still waiting when the stack stopped");
         }
         if let Some(embedded) = self.embedded {
             embedded.close();
         }
+    }
+}
+
+/// The environment with what holds of every stack.
+fn of_stack(env: Environment, base: &str, valkey: Option<String>) -> Environment {
+    let env = env
+        .or("TURNPIKE_ENVIRONMENT", "development")
+        .or("TURNPIKE_ISSUER", base);
+    match valkey {
+        Some(url) => env.with("TURNPIKE_VALKEY_URL", url),
+        None => env,
     }
 }
 
@@ -391,12 +400,18 @@ async fn event_functions(
     Ok(functions)
 }
 
-/// Every HTTP function of the template, by its logical id.
+/// The HTTP functions, and what one of them tells the audit log of.
+struct HttpFunctions {
+    /// Every one of the template, by its logical id.
+    routers: HashMap<String, Router>,
+    failed_sign_ins: FailedSignIns,
+}
+
 async fn functions(
     env: &Environment,
     admission: AdmissionParts,
     hasher: PasswordHasher,
-) -> Result<HashMap<String, Router>, StartError> {
+) -> Result<HttpFunctions, StartError> {
     let parts = turnpike_system::Parts {
         dynamodb: admission.dynamodb.clone(),
         details: DetailsAccess::Everybody,
@@ -408,16 +423,19 @@ async fn functions(
     let history = turnpike_history::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
-    Ok(HashMap::from([
-        ("AdminFunction".to_owned(), turnpike_admin::router(admin)),
-        ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
-        (
-            "HistoryFunction".to_owned(),
-            turnpike_history::router(history),
-        ),
-        ("SystemFunction".to_owned(), turnpike_system::router(system)),
-        ("UsersFunction".to_owned(), turnpike_users::router(users)),
-    ]))
+    Ok(HttpFunctions {
+        failed_sign_ins: auth.failed_sign_ins(),
+        routers: HashMap::from([
+            ("AdminFunction".to_owned(), turnpike_admin::router(admin)),
+            ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
+            (
+                "HistoryFunction".to_owned(),
+                turnpike_history::router(history),
+            ),
+            ("SystemFunction".to_owned(), turnpike_system::router(system)),
+            ("UsersFunction".to_owned(), turnpike_users::router(users)),
+        ]),
+    })
 }
 
 /// The environment for an engine of one's own: its tables are the template's, its keys the

@@ -151,6 +151,9 @@ catalogue! {
     AuthUnavailable "auth-unavailable" 503 "Credentials cannot be checked right now"
         why "The stores that say whether a credential is still good do not answer, and this one has not been confirmed within the last 30 seconds. Nobody is let in unchecked."
         then "Try again after the seconds that Retry-After gives.";
+    VerificationUnfinished "verification-unfinished" 503 "The verification came to the end of its time"
+        why "The audit log is longer than one request can go through, or the database is slow just now. What was gone through holds; the rest has not been looked at."
+        then "Ask again with the parameter from that the problem's detail names, until a verification comes to the end of the log. Together they verify all of it.";
     NotReady "not-ready" 503 "The service is not ready"
         why "/health/ready answers this while DynamoDB cannot be reached."
         then "Wait until /health/ready answers 200.";

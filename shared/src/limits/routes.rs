@@ -67,6 +67,19 @@ pub const ROUTES: &[Route] = {
         ProfileWrite, UsageRead,
     };
     &[
+        route(
+            "GET",
+            "/api/v1/admin/analytics/usage",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route("GET", "/api/v1/admin/audit-log", "admin", Scoped(AdminRead)),
+        route(
+            "GET",
+            "/api/v1/admin/audit-log/verify",
+            "admin",
+            Scoped(AdminRead),
+        ),
         route("GET", "/api/v1/admin/policy", "admin", Scoped(AdminRead)),
         route("GET", "/api/v1/admin/users", "admin", Scoped(AdminRead)),
         route(

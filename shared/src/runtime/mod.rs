@@ -21,22 +21,33 @@ pub use events::{EventFunction, EventService, Invocation, InvocationError};
 
 use crate::config::{self, Environment, LogFilter};
 use crate::errors::chain;
+use crate::failed_sign_ins::FailedSignIns;
 use crate::telemetry;
 use crate::usage_recorder::UsageRecorder;
 use crate::web::{PeerIp, TraceHeader};
+use recorded::Recorders;
 
 /// The routes of an HTTP function, and what records them if they let requests in.
 pub struct HttpFunction {
     routes: Router,
-    recorder: Option<UsageRecorder>,
+    recorders: Option<Recorders>,
 }
 
 impl HttpFunction {
     pub fn recorded_by(recorder: UsageRecorder, routes: Router) -> Self {
         Self {
             routes,
-            recorder: Some(recorder),
+            recorders: Some(Recorders::of_usage(recorder)),
         }
+    }
+
+    /// The same function, which signs people in.
+    #[must_use]
+    pub fn telling_of(mut self, failed_sign_ins: FailedSignIns) -> Self {
+        if let Some(recorders) = &mut self.recorders {
+            recorders.failed_sign_ins = Some(failed_sign_ins);
+        }
+        self
     }
 }
 
@@ -44,7 +55,7 @@ impl From<Router> for HttpFunction {
     fn from(routes: Router) -> Self {
         Self {
             routes,
-            recorder: None,
+            recorders: None,
         }
     }
 }
@@ -61,13 +72,13 @@ where
     E: Error + 'static,
 {
     run(function, async |env| {
-        let built = build(env).await.map_err(|error| chain(&error))?;
-        let HttpFunction { routes, recorder } = built.into();
+        let function = build(env).await.map_err(|error| chain(&error))?;
+        let HttpFunction { routes, recorders } = function.into();
         // What `lambda_http::run` does, with layers of ours; its `runtime` wants answers that
         // threads may share, which axum's are not.
         let service = Adapter::from(routes.layer(from_fn(adapt)));
         let runtime = Runtime::new(service).layer(TracingLayer::new());
-        serve_events(runtime, recorder).await
+        serve_events(runtime, recorders).await
     })
 }
 
@@ -81,23 +92,23 @@ where
 {
     run(function, async |env| {
         let handler = build(env).await.map_err(|error| chain(&error))?;
-        let recorder = handler.recorder();
+        let recorders = handler.recorder().map(Recorders::of_usage);
         let service = &EventService::new(function, handler);
         let invoke = |event: LambdaEvent<Value>| async move {
             let invocation = Invocation::from_lambda(&event.context);
             service.invoke(event.payload, invocation).await
         };
-        serve_events(Runtime::new(service_fn(invoke)), recorder).await
+        serve_events(Runtime::new(service_fn(invoke)), recorders).await
     })
 }
 
 /// Serves events until Lambda ends the process, and writes what is recorded of them.
-async fn serve_events<S>(runtime: Runtime<S>, recorder: Option<UsageRecorder>) -> Result<(), String>
+async fn serve_events<S>(runtime: Runtime<S>, recorders: Option<Recorders>) -> Result<(), String>
 where
     S: Service<LambdaInvocation, Response = (), Error = lambda_runtime::Error>,
 {
-    let ended = match recorder {
-        Some(recorder) => recorded::run(runtime, recorder).await,
+    let ended = match recorders {
+        Some(recorders) => recorded::run(runtime, recorders).await,
         None => runtime.run().await,
     };
     ended.map_err(|error| error.to_string())

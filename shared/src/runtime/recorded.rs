@@ -20,14 +20,56 @@ use lambda_runtime::{Error, LambdaInvocation, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::failed_sign_ins::FailedSignIns;
 use crate::usage_recorder::UsageRecorder;
 
 const EXTENSION_NAME: &str = "turnpike-usage";
 /// What may be written at the end: Lambda kills the process 500 ms after it said so.
 const LAST_FLUSH: Duration = Duration::from_millis(400);
 
+/// What is written after the answers.
+pub(super) struct Recorders {
+    pub(super) usage: UsageRecorder,
+    pub(super) failed_sign_ins: Option<FailedSignIns>,
+}
+
+impl Recorders {
+    pub(super) fn of_usage(usage: UsageRecorder) -> Self {
+        Self {
+            usage,
+            failed_sign_ins: None,
+        }
+    }
+
+    async fn flush_if_due(&self) {
+        let Self {
+            usage,
+            failed_sign_ins,
+        } = self;
+        match failed_sign_ins {
+            Some(failed) => {
+                tokio::join!(usage.flush_if_due(), failed.flush_if_due());
+            }
+            None => usage.flush_if_due().await,
+        }
+    }
+
+    async fn flush(&self) {
+        let Self {
+            usage,
+            failed_sign_ins,
+        } = self;
+        match failed_sign_ins {
+            Some(failed) => {
+                tokio::join!(usage.flush(), failed.flush());
+            }
+            None => usage.flush().await,
+        }
+    }
+}
+
 /// Serves events until Lambda ends the process, and writes the records after the answers.
-pub(super) async fn run<S>(runtime: Runtime<S>, recorder: UsageRecorder) -> Result<(), Error>
+pub(super) async fn run<S>(runtime: Runtime<S>, recorders: Recorders) -> Result<(), Error>
 where
     S: Service<LambdaInvocation, Response = (), Error = Error>,
 {
@@ -35,7 +77,7 @@ where
     let answered = Arc::new(Notify::new());
     let after_each_answer = service_fn(|_| async {
         answered.notified().await;
-        recorder.flush_if_due().await;
+        recorders.flush_if_due().await;
         Ok::<_, Infallible>(())
     });
     let extension = Extension::new()
@@ -53,8 +95,8 @@ where
         ended = runtime.run() => ended,
         ended = extension.run() => ended,
         _ = end.recv() => {
-            let in_time = tokio::time::timeout(LAST_FLUSH, recorder.flush()).await.is_ok();
-            let lost = recorder.waiting();
+            let in_time = tokio::time::timeout(LAST_FLUSH, recorders.flush()).await.is_ok();
+            let lost = recorders.usage.waiting();
             if !in_time || lost > 0 {
                 tracing::warn!(lost, "usage records could not be written at the end");
             }

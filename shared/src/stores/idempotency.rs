@@ -43,9 +43,8 @@ impl UserStore {
             .expression_attribute_values(":seconds", number(now.seconds()))
             .expression_attribute_values(":millis", number(now.millis()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match put.send().await {
-            Ok(_) => return Ok(None),
-            Err(error) => error,
+        let Err(error) = put.send().await else {
+            return Ok(None);
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {

@@ -234,7 +234,7 @@ async fn begin<A: KeepsAnswers>(
     let Some(repeated) = answers.store.begin_attempt(&attempt, now).await? else {
         return Ok(Begun::Running(running));
     };
-    running.is_of_another();
+    running.yields();
     match repeated {
         Repeated::Answered(sealed) => Ok(Begun::Answered(attempt, sealed)),
         Repeated::InProgress => Err(Problem::in_progress()),
@@ -310,7 +310,7 @@ impl Running {
     }
 
     /// The record is an earlier try's.
-    fn is_of_another(mut self) {
+    fn yields(mut self) {
         self.0 = None;
     }
 

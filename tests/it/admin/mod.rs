@@ -1,12 +1,14 @@
 //! `/api/v1/admin`, and what all of it has in common.
 
+mod analytics;
+mod audit_log;
 mod in_force;
 mod policy;
 mod users;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
+use crate::audit::settled_log;
 use crate::support::{Account, Answer, TestStack};
 
 const USERS: &str = "/api/v1/admin/users";
@@ -47,44 +49,14 @@ fn without_times(quota: &Value) -> Value {
     quota
 }
 
-/// What was left for the audit log about a user, oldest first.
+/// What the audit log says of changes of a user by admins, oldest first.
 async fn audited(stack: &TestStack, user: &Account) -> Vec<Value> {
-    let client = stack.dynamodb().await;
-    let hour = stack.now().seconds() / 3_600;
-    let mut entries = vec![];
-    for hour in [hour - 1, hour] {
-        let found = client
-            .query()
-            .table_name("IdentityTable")
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(format!("AUDIT#{hour}")))
-            .send()
-            .await
-            .unwrap();
-        let items = found.items.unwrap_or_default().into_iter();
-        entries.extend(items.map(|item| plain(&item["entry"])));
-    }
     let is_about_a_change = |entry: &Value| {
         let action = entry["action"].as_str().unwrap();
         let of_admins = ["user-changed", "sessions-revoked"];
-        of_admins.contains(&action) || action.starts_with("quota-")
+        entry["target"] == user.id && (of_admins.contains(&action) || action.starts_with("quota-"))
     };
+    let mut entries = settled_log(stack).await;
     entries.retain(|entry| entry["target"] == user.id && is_about_a_change(entry));
     entries
-}
-
-fn plain(value: &AttributeValue) -> Value {
-    match value {
-        AttributeValue::S(text) => json!(text),
-        AttributeValue::N(number) => serde_json::from_str(number).unwrap(),
-        AttributeValue::Bool(is_so) => json!(is_so),
-        AttributeValue::L(items) => items.iter().map(plain).collect(),
-        AttributeValue::M(members) => {
-            let members = members.iter();
-            members
-                .map(|(name, value)| (name.clone(), plain(value)))
-                .collect()
-        }
-        _ => Value::Null,
-    }
 }

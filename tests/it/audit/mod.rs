@@ -3,6 +3,7 @@
 
 mod chain;
 mod entries;
+mod failed_sign_ins;
 mod faults;
 mod tampering;
 
@@ -25,7 +26,7 @@ use crate::support::{OwnEngine, TestStack, dynamodb_at};
 
 type Item = HashMap<String, AttributeValue>;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const T: Timestamp = Timestamp::from_millis(1_795_207_396_042);
 const EVERYTHING: usize = 1_000_000;
 
@@ -57,8 +58,8 @@ async fn logged(log: &AuditLog) -> Vec<AuditEntry> {
 }
 
 /// The tables of an engine of the test's own, and who writes and reads the log in them.
-struct OwnLog {
-    engine: OwnEngine,
+pub(crate) struct OwnLog {
+    pub(crate) engine: OwnEngine,
     users: UserStore,
     writer: AuditWriter,
     log: AuditLog,
@@ -93,7 +94,7 @@ impl OwnLog {
     }
 
     /// A log of `count` entries, written past the writer by who has its key.
-    async fn written(count: u64) -> (Self, Vec<AuditEntry>) {
+    pub(crate) async fn written(count: u64) -> (Self, Vec<AuditEntry>) {
         let own = Self::start().await;
         let (key, entries, mut head) = (key(), entries(count), Head::START);
         let mut items = vec![];
@@ -216,7 +217,7 @@ async fn outbox(client: &Client) -> Vec<AttributeValue> {
     left.map(|item| item["entry"].clone()).collect()
 }
 
-fn text(text: impl ToString) -> AttributeValue {
+pub(crate) fn text(text: impl ToString) -> AttributeValue {
     AttributeValue::S(text.to_string())
 }
 
@@ -225,14 +226,19 @@ async fn stack() -> TestStack {
     TestStack::start_with(|env| env.with("TURNPIKE_AUDIT_SECRET", SECRET)).await
 }
 
-/// What the log of a stack says once everything that was left has joined it, oldest first.
+/// What the log of a stack says once everything that was left has joined it, oldest first; it is
+/// sound.
 async fn log_of(stack: &TestStack) -> Vec<Value> {
-    stack.stack.settle().await.unwrap();
+    let entries = settled_log(stack).await;
     let log = log_at(stack.engine_endpoint().await);
     assert_eq!(verify(&log).await.broken, None);
-    let entries = logged(&log).await;
     entries
-        .iter()
-        .map(|entry| serde_json::to_value(entry).unwrap())
-        .collect()
+}
+
+/// As [`log_of`], whatever the stack's secret is.
+pub(crate) async fn settled_log(stack: &TestStack) -> Vec<Value> {
+    stack.stack.settle().await.unwrap();
+    let entries = logged(&log_at(stack.engine_endpoint().await)).await;
+    let value = |entry| serde_json::to_value(entry).unwrap();
+    entries.iter().map(value).collect()
 }

@@ -56,7 +56,7 @@ async fn exactly_one_good_credential_counts_however_its_header_is_written() {
     ];
 
     for (headers, expected) in cases {
-        let event = http_event(headers.clone());
+        let event = http_event(&headers);
         assert_eq!(verdict(&stack, &event).await, expected, "{headers}");
     }
     let twice = rest_event(&[("X-API-Key", &["junk", key])]);
@@ -107,7 +107,7 @@ async fn a_key_for_a_network_is_taken_from_there_alone_whatever_the_client_write
     let key = stack.make_key(&ada, networks).await;
     let from = |ip: &str| {
         let spoofed = json!({"x-api-key": key.secret, "x-forwarded-for": "198.51.100.9"});
-        let mut event = http_event(spoofed);
+        let mut event = http_event(&spoofed);
         event["requestContext"]["http"]["sourceIp"] = json!(ip);
         event
     };

@@ -10,7 +10,7 @@ async fn what_is_no_request_is_a_failure_and_never_let_in() {
     let stack = TestStack::start().await;
     let ada = stack.register("ada@example.com").await;
     let mut token_kind =
-        http_event(json!({"authorization": format!("Bearer {}", ada.access_token)}));
+        http_event(&json!({"authorization": format!("Bearer {}", ada.access_token)}));
     token_kind["type"] = json!("TOKEN");
 
     for event in [
@@ -47,7 +47,7 @@ async fn a_request_is_recorded_as_the_route_that_the_api_declares() {
         rest_event(&[("x-api-key", &[&key.secret])]),
         by_default,
         from_elsewhere,
-        http_event(json!({})),
+        http_event(&json!({})),
     ] {
         verdict(&stack, &event).await;
     }

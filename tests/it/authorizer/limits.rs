@@ -78,7 +78,7 @@ limits = [{ rate = \"2/minute\", per = \"user\" }]";
 #[tokio::test]
 async fn whoever_tries_credentials_that_are_none_is_limited_by_their_address() {
     let (stack, _policy) = stack_with(2, 100, "", "default").await;
-    let junk = http_event(json!({"x-api-key": "junk"}));
+    let junk = http_event(&json!({"x-api-key": "junk"}));
 
     let verdicts = [
         verdict(&stack, &junk).await,

@@ -16,7 +16,7 @@ const ROUTE_ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:api/$defa
 const IP: &str = "203.0.113.7";
 
 /// What an HTTP API tells of a request, in format 2.0.
-fn http_event(headers: Value) -> Value {
+fn http_event(headers: &Value) -> Value {
     json!({
         "version": "2.0",
         "type": "REQUEST",
@@ -77,11 +77,11 @@ fn rest_event(headers: &[(&str, &[&str])]) -> Value {
 }
 
 fn with_key(key: &str) -> Value {
-    http_event(json!({"x-api-key": key}))
+    http_event(&json!({"x-api-key": key}))
 }
 
 fn with_token(token: &str) -> Value {
-    http_event(json!({"authorization": format!("Bearer {token}")}))
+    http_event(&json!({"authorization": format!("Bearer {token}")}))
 }
 
 async fn invoke(stack: &TestStack, event: &Value) -> Answer {

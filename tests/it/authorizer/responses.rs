@@ -124,7 +124,7 @@ async fn a_credential_without_the_scopes_that_are_asked_for_is_refused() {
 
     let with_both = super::verdict(&stack, &with_key(&both.secret)).await;
     let with_one = super::verdict(&stack, &with_key(&one.secret)).await;
-    let of_nobody = super::verdict(&stack, &http_event(json!({}))).await;
+    let of_nobody = super::verdict(&stack, &http_event(&json!({}))).await;
 
     assert_eq!(with_both, super::let_in());
     assert_eq!(with_one, super::refused("missing-scope"));

@@ -206,7 +206,11 @@ pub(super) fn own_variables(function: &str) -> Vec<(&'static str, &'static str)>
             ("TURNPIKE_AUTH_SECRET", "0123456789abcdef0123456789abcdef"),
         ],
         // No credentials and no private keys: it verifies tokens with what `auth` has published.
-        "admin" | "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
+        "admin" => vec![
+            ("TURNPIKE_AUDIT_TABLE", "AuditTable"),
+            ("TURNPIKE_AUDIT_SECRET", "0123456789abcdef0123456789abcdef"),
+        ],
+        "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
         _ => vec![],
     }
 }

@@ -1,0 +1,3 @@
+//! `/api/v1/admin/analytics`: what the whole stage was asked for.
+
+pub(crate) mod usage;
