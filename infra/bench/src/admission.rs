@@ -10,6 +10,7 @@ use crate::load::Outcome;
 use crate::memory::{self, Memory};
 use crate::server::{Cores, Server};
 use crate::throughput::load;
+use crate::writes::{self, Writes};
 
 const CONNECTIONS: u32 = 16;
 /// What a request is sent with and where its limits are, the load's name for it, and whether they
@@ -49,6 +50,7 @@ pub(crate) struct Admission {
     pub(crate) engines: Vec<Decisions>,
     /// What was asked for, and what came of it.
     pub(crate) routes: Vec<(&'static str, Outcome)>,
+    pub(crate) writes: Vec<Writes>,
     pub(crate) memory: Memory,
 }
 
@@ -57,6 +59,7 @@ impl Programs {
         Ok(Admission {
             engines: engines::measure(&self.engines, &self.redis).await?,
             routes: self.routes().await?,
+            writes: writes::measure(self, &self.engines).await?,
             memory: memory::measure(self).await?,
         })
     }
@@ -84,11 +87,23 @@ impl Programs {
 
     /// The local stack on the core that is measured, with the limits in `valkey` if that is given.
     pub(crate) async fn stack(&self, valkey: Option<&Server>) -> Result<Server, BenchError> {
+        self.stack_on(valkey, None).await
+    }
+
+    /// The same on another engine than its own, if one is given.
+    pub(crate) async fn stack_on(
+        &self,
+        valkey: Option<&Server>,
+        dynamodb: Option<&str>,
+    ) -> Result<Server, BenchError> {
         let policy = path(&self.policy);
         let url = valkey.map(Server::redis_url);
         let mut arguments = vec!["--policy", policy.as_str()];
         if let Some(url) = &url {
             arguments.extend(["--valkey", url]);
+        }
+        if let Some(url) = dynamodb {
+            arguments.extend(["--dynamodb", url]);
         }
         Server::local_stack(&self.local, &arguments, Cores::MEASURED).await
     }

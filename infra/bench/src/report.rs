@@ -14,12 +14,15 @@ use crate::memory::Memory;
 use crate::sizes::Size;
 use crate::start::{HELLO, RUNS, Start};
 use crate::throughput::Throughput;
+use crate::usage::SummedUp;
+use crate::writes::Writes;
 
 /// A part of the documentation that a command writes anew.
 #[derive(Clone, Copy)]
 pub(crate) enum Block {
     All,
     Admission,
+    Usage,
 }
 
 impl Block {
@@ -27,6 +30,7 @@ impl Block {
         match self {
             Self::All => "figures of `make bench`",
             Self::Admission => "figures of `make bench-admission`",
+            Self::Usage => "figures of `make bench-usage`",
         }
     }
 }
@@ -39,6 +43,9 @@ const VALKEY_GOAL: f64 = 1.3;
 const REQUESTS_GOAL: f64 = 12_000.0;
 /// The processor time that one may take, in microseconds.
 const CPU_GOAL: f64 = 100.0;
+
+/// How many writes a request may cost: to be recorded, and with limits on Valkey in all.
+const WRITES_GOAL: f64 = 0.1;
 
 /// Everything that was measured.
 pub(crate) struct Figures {
@@ -68,10 +75,34 @@ impl Admission {
             machine(measured_on),
             engines(&self.engines),
             routes(&self.routes),
+            writes(&self.writes),
             memory(&self.memory),
         ]
         .join("\n")
     }
+}
+
+/// How usage is summed up.
+pub(crate) fn usage(measured_on: &[Line], figures: &[SummedUp]) -> String {
+    let mut text = String::from(
+        "| a slice of usage, summed up whole | users | time | records a second | memory at most | more than before |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+    );
+    for figure in figures {
+        let (before, most) = (figure.kibibytes_before, figure.kibibytes_at_most);
+        let mebibytes = |kibibytes: u32| f64::from(kibibytes) / 1024.0;
+        let _ = writeln!(
+            text,
+            "| {} records | {} | {:.2} s | {:.0} | {:.1} MiB | {:.1} MiB |",
+            figure.records,
+            figure.users,
+            figure.seconds,
+            f64::from(figure.records) / figure.seconds,
+            mebibytes(most),
+            mebibytes(most.saturating_sub(before)),
+        );
+    }
+    [machine(measured_on), text].join("\n")
 }
 
 fn machine(lines: &[Line]) -> String {
@@ -234,6 +265,33 @@ fn routes(routes: &[(&str, Outcome)]) -> String {
             micros(Duration::from_micros(outcome.p50_micros)),
             micros(Duration::from_micros(outcome.p99_micros)),
             outcome.server_cores,
+        );
+    }
+    text
+}
+
+fn writes(writes: &[Writes]) -> String {
+    let mut text = format!(
+        "| writes to DynamoDB for each of `GET /api/v1/auth/me`, counted | requests | to admit it | to record it | goal: less than {WRITES_GOAL:.1} |\n\
+         |---|---:|---:|---:|---|\n"
+    );
+    for Writes {
+        limits_on,
+        requests,
+        admission,
+        records,
+    } in writes
+    {
+        let each = |writes: u32| f64::from(writes) / f64::from(*requests);
+        let goal = match *limits_on {
+            "Valkey" => met(each(admission + records) < WRITES_GOAL),
+            _ => met(each(*records) < WRITES_GOAL),
+        };
+        let _ = writeln!(
+            text,
+            "| limits on {limits_on} | {requests} | {:.3} | {:.3} | {goal} |",
+            each(*admission),
+            each(*records),
         );
     }
     text

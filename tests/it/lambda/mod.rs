@@ -1,5 +1,6 @@
 //! The real bootstraps under AWS's Lambda runtime emulator, with API Gateway's events.
 
+mod authorizer;
 mod emulator;
 mod events;
 mod flow;

@@ -5,6 +5,8 @@
 //! way: one connection of the same client, whichever of the four asks. The ways take turns in many
 //! short rounds, so that what the machine does meanwhile falls on all of them. The engine on
 //! DynamoDB asks an embedded one over HTTP, which runs in this process on a thread of its own.
+//!
+//! `engines serve` prints that one's address instead, and serves it until it is ended.
 
 use std::time::{Duration, Instant};
 
@@ -74,8 +76,15 @@ struct Times {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
-    let url = std::env::args().nth(1).ok_or("usage: engines URL")?;
+    let url = std::env::args()
+        .nth(1)
+        .ok_or("usage: engines URL | engines serve")?;
     let endpoint = start_dynamodb()?;
+    if url == "serve" {
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), "{endpoint}")?;
+        std::future::pending::<()>().await;
+    }
     let dynamodb = DynamoDb::from_environment(&environment(&endpoint))?;
     create_tables(&dynamodb).await?;
     let callers = register_callers(&dynamodb).await?;
