@@ -125,8 +125,8 @@ impl App {
     }
 
     async fn raise_notice(&self, metered: &Metered, now: Timestamp) -> Result<bool, SettleError> {
-        let user = &metered.user;
-        let Some(month) = self.admission.month_of(user, now).await else {
+        let owner = &metered.user;
+        let Some(month) = self.admission.month_of(owner, now).await else {
             return Ok(false);
         };
         let (period, limit) = (Period::of(now), month.limit);
@@ -141,12 +141,12 @@ impl App {
         if news(counted).is_none() {
             return Ok(false);
         }
-        let used = self.admission.month_used(user.id, month).await?;
+        let used = self.admission.month_used(owner.id, month).await?;
         let Some(threshold) = news(used) else {
             return Ok(false);
         };
         let notice = Notice {
-            user: user.id,
+            user: owner.id,
             told: told(threshold),
             used,
             limit,

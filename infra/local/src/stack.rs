@@ -156,13 +156,7 @@ impl Stack {
         let (embedded, env) = open_engine(&engine, env, &template, data.as_deref()).await?;
         let stage = StageConfig::read(&env)?;
         let tables = Tables::read(&env)?;
-        let dynamodb = match &embedded {
-            Some(embedded) => {
-                let client = connector::http_client(embedded.database.clone());
-                DynamoDb::through(client, &env)?
-            }
-            None => DynamoDb::from_environment(&env)?,
-        };
+        let dynamodb = client_of(embedded.as_ref(), &env)?;
         if engine != Engine::Aws {
             engine::create_tables(&dynamodb, &template).await?;
         }
@@ -328,6 +322,14 @@ async fn open_engine(
         }
         Engine::Aws => (None, on_aws(env).await?),
     })
+}
+
+/// A client of the engine; one that is embedded is reached without a port in between.
+fn client_of(embedded: Option<&Embedded>, env: &Environment) -> Result<DynamoDb, ConfigError> {
+    match embedded {
+        Some(embedded) => DynamoDb::through(connector::http_client(embedded.database.clone()), env),
+        None => DynamoDb::from_environment(env),
+    }
 }
 
 /// The event functions, and what invokes them.
