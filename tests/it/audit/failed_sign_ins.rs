@@ -26,7 +26,7 @@ async fn told(stack: &TestStack) -> Vec<Value> {
 /// Moves the stack's time to just behind the begin of a minute, so that a test lies within one.
 fn begin_a_minute(stack: &TestStack) {
     let into = stack.now().millis().rem_euclid(60_000);
-    stack.pass(MINUTE - Duration::from_millis(into.try_into().unwrap()));
+    stack.pass(Duration::from_millis((60_000 - into).try_into().unwrap()));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod faults;
 mod tampering;
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -217,8 +218,8 @@ async fn outbox(client: &Client) -> Vec<AttributeValue> {
     left.map(|item| item["entry"].clone()).collect()
 }
 
-pub(crate) fn text(text: impl ToString) -> AttributeValue {
-    AttributeValue::S(text.to_string())
+pub(crate) fn text(text: impl Display) -> AttributeValue {
+    AttributeValue::S(format!("{text}"))
 }
 
 /// A stack whose log can be read with this module's key.
