@@ -141,6 +141,10 @@ bench: $(venv)/.made | need-rust need-redis ## Measure start-up, sizes, throughp
 bench-admission: | need-rust need-redis ## Measure what admission costs into docs/benchmarks.md, and nothing else
 	@infra/bench/run.sh admission
 
+.PHONY: bench-usage
+bench-usage: | need-rust ## Measure how usage is summed up into docs/benchmarks.md, and nothing else
+	@infra/bench/run.sh usage
+
 .PHONY: bench-quota-reset
 bench-quota-reset: | need-rust ## Measure how many users quota-reset settles in a second, and its memory
 	@$(call say,bench-quota-reset: building)

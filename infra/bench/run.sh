@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is measured, each program as it is deployed, and measures it. `make bench` calls it, and has made .venv.
 # The first time takes as long as four builds with full link-time optimisation. With `admission` it builds and measures
-# what admission costs, and nothing else.
+# what admission costs, with `usage` how usage is summed up, and nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -11,17 +11,26 @@ if [[ $(uname -s) != Linux ]] || ! command -v taskset >/dev/null || (($(nproc) <
   echo 'make bench needs Linux, two cores, and taskset (Debian and Ubuntu: apt-get install util-linux).' >&2
   exit 1
 fi
-redis=$(infra/tools/redis-server.sh)
 
 # Cargo merges the features of what it builds together; therefore each program by itself.
 target=${CARGO_TARGET_DIR:-target}
 program() { cargo build --release --locked "$@"; }
+bench() { program --package turnpike-bench --no-default-features --features "$1" --bin "$2"; }
+if [[ ${1:-} == usage ]]; then
+  say 'bench: building the bench and the rollup of usage'
+  bench report turnpike-bench
+  bench rollup rollup
+  say 'bench: measuring; for a minute, leave the machine alone'
+  exec "$target/release/turnpike-bench" usage --rollup "$target/release/rollup" --into docs/benchmarks.md
+fi
+
+redis=$(infra/tools/redis-server.sh)
 say 'bench: building the local stack, the bench and what the local stack is measured against'
 program --package turnpike-local
-for feature in report engines plain; do
+for feature in report engines plain rollup; do
   name=$feature
   [[ $feature != report ]] || name=turnpike-bench
-  program --package turnpike-bench --no-default-features --features "$feature" --bin "$name"
+  bench "$feature" "$name"
 done
 programs=(--local "$target/release/turnpike-local" --engines "$target/release/engines" --plain "$target/release/plain"
   --redis "$redis")
@@ -49,4 +58,4 @@ bootstrap --package turnpike-bench --no-default-features --features clients --bi
 
 say 'bench: measuring; for six minutes, leave the machine alone'
 "$target/release/turnpike-bench" report \
-  --bootstraps "$bootstraps" --packages "$packages" "${programs[@]}" --into docs/benchmarks.md
+  --bootstraps "$bootstraps" --packages "$packages" --rollup "$target/release/rollup" "${programs[@]}" --into docs/benchmarks.md

@@ -230,7 +230,7 @@ impl From<&ClassLimit> for ClassLimitObject {
 impl From<&UpstreamPolicy> for UpstreamObject {
     fn from(upstream: &UpstreamPolicy) -> Self {
         let seconds = |duration: Duration| duration.as_secs();
-        let texts = |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect();
+        let forwarded = upstream.forward_headers.iter();
         let headers = upstream.headers.keys();
         let secret = upstream.secret_header.as_ref();
         Self {
@@ -240,9 +240,9 @@ impl From<&UpstreamPolicy> for UpstreamObject {
                 QueryMethod::Post => "POST",
             },
             proxy: upstream.proxy,
-            methods: texts(&mut upstream.methods.iter().map(|method| method.as_str())),
+            methods: upstream.methods.iter().map(ToString::to_string).collect(),
             paths: upstream.paths.clone(),
-            forward_headers: texts(&mut upstream.forward_headers.iter().map(|name| name.as_str())),
+            forward_headers: forwarded.map(ToString::to_string).collect(),
             timeout_ms: u64::try_from(upstream.timeout.as_millis()).unwrap_or(u64::MAX),
             retries: upstream.retries,
             cache_ttl_seconds: seconds(upstream.cache_ttl),

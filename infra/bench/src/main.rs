@@ -13,6 +13,7 @@ mod sizes;
 mod start;
 mod statistics;
 mod throughput;
+mod usage;
 mod wire;
 mod writes;
 
@@ -46,6 +47,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         into: Option<PathBuf>,
     },
+    /// Measure how usage is summed up, print it and, if a file is given, write it there
+    Usage {
+        /// The program rollup
+        #[arg(long, value_name = "FILE")]
+        rollup: PathBuf,
+        /// The Markdown file whose figures of usage are replaced
+        #[arg(long, value_name = "FILE")]
+        into: Option<PathBuf>,
+    },
     /// Send requests to a server and print what came of it, as JSON
     Load(Load),
     /// Send a million requests to a server and print what memory it had meanwhile, as JSON
@@ -60,6 +70,9 @@ struct Inputs {
     bootstraps: PathBuf,
     #[command(flatten)]
     programs: Programs,
+    /// The program rollup
+    #[arg(long, value_name = "FILE")]
+    rollup: PathBuf,
     /// What `make package` printed
     #[arg(long, value_name = "FILE")]
     packages: PathBuf,
@@ -73,6 +86,7 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Report(inputs) => report(inputs).await,
         Command::Admission { programs, into } => admission(&programs, into.as_deref()).await,
+        Command::Usage { rollup, into } => usage(&rollup, into.as_deref()).await,
         Command::Load(load) => print(load.run().await),
         Command::Steady(steady) => print(steady.run().await),
     };
@@ -101,7 +115,18 @@ async fn report(inputs: Inputs) -> Result<(), BenchError> {
     let text = figures.to_markdown();
     show(&text);
     report::write(&inputs.into, Block::All, &text)?;
-    admission(&inputs.programs, Some(&inputs.into)).await
+    admission(&inputs.programs, Some(&inputs.into)).await?;
+    usage(&inputs.rollup, Some(&inputs.into)).await
+}
+
+async fn usage(rollup: &Path, into: Option<&Path>) -> Result<(), BenchError> {
+    let machine = machine::describe()?;
+    let text = report::usage(&machine, &usage::measure(rollup).await?);
+    show(&text);
+    match into {
+        Some(file) => report::write(file, Block::Usage, &text),
+        None => Ok(()),
+    }
 }
 
 async fn admission(programs: &Programs, into: Option<&Path>) -> Result<(), BenchError> {

@@ -14,6 +14,7 @@ use crate::memory::Memory;
 use crate::sizes::Size;
 use crate::start::{HELLO, RUNS, Start};
 use crate::throughput::Throughput;
+use crate::usage::SummedUp;
 use crate::writes::Writes;
 
 /// A part of the documentation that a command writes anew.
@@ -21,6 +22,7 @@ use crate::writes::Writes;
 pub(crate) enum Block {
     All,
     Admission,
+    Usage,
 }
 
 impl Block {
@@ -28,6 +30,7 @@ impl Block {
         match self {
             Self::All => "figures of `make bench`",
             Self::Admission => "figures of `make bench-admission`",
+            Self::Usage => "figures of `make bench-usage`",
         }
     }
 }
@@ -77,6 +80,29 @@ impl Admission {
         ]
         .join("\n")
     }
+}
+
+/// How usage is summed up.
+pub(crate) fn usage(measured_on: &[Line], figures: &[SummedUp]) -> String {
+    let mut text = String::from(
+        "| a slice of usage, summed up whole | users | time | records a second | memory at most | more than before |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+    );
+    for figure in figures {
+        let (before, most) = (figure.kibibytes_before, figure.kibibytes_at_most);
+        let mebibytes = |kibibytes: u32| f64::from(kibibytes) / 1024.0;
+        let _ = writeln!(
+            text,
+            "| {} records | {} | {:.2} s | {:.0} | {:.1} MiB | {:.1} MiB |",
+            figure.records,
+            figure.users,
+            figure.seconds,
+            f64::from(figure.records) / figure.seconds,
+            mebibytes(most),
+            mebibytes(most.saturating_sub(before)),
+        );
+    }
+    [machine(measured_on), text].join("\n")
 }
 
 fn machine(lines: &[Line]) -> String {

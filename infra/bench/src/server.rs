@@ -57,6 +57,14 @@ impl Server {
         Self::start(program, command, addr).await
     }
 
+    /// An embedded engine for the usage table.
+    pub(crate) async fn usage_table(program: &Path, cores: Cores) -> Result<Self, BenchError> {
+        let addr = free_addr().await?;
+        let mut command = command(program, cores);
+        command.args(["serve", &addr.to_string()]);
+        Self::start(program, command, addr).await
+    }
+
     /// A Redis or Valkey that saves nothing.
     pub(crate) async fn redis(program: &Path, cores: Cores) -> Result<Self, BenchError> {
         let addr = free_addr().await?;

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{Action, Actor, AuditEntry};
-use crate::auth::{ApiKeyRecord, KeyChanges, KeyLimits, KeyManager, KeyRing, ScopeSet};
+use crate::auth::{ApiKeyRecord, KeyChanges, KeyLimits, KeyManager, KeyRing, Scope, ScopeSet};
 use crate::clock::Timestamp;
 
 impl AuditEntry {
@@ -102,7 +102,7 @@ fn changed(ring: &KeyRing, after: &ApiKeyRecord, at: Timestamp) -> AuditEntry {
 }
 
 fn names(scopes: ScopeSet) -> Vec<&'static str> {
-    scopes.iter().map(|scope| scope.as_str()).collect()
+    scopes.iter().map(Scope::as_str).collect()
 }
 
 /// Limits as the API shows them; `null` for a key that has none.

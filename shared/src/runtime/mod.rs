@@ -72,8 +72,8 @@ where
     E: Error + 'static,
 {
     run(function, async |env| {
-        let built = build(env).await.map_err(|error| chain(&error))?;
-        let HttpFunction { routes, recorders } = built.into();
+        let function = build(env).await.map_err(|error| chain(&error))?;
+        let HttpFunction { routes, recorders } = function.into();
         // What `lambda_http::run` does, with layers of ours; its `runtime` wants answers that
         // threads may share, which axum's are not.
         let service = Adapter::from(routes.layer(from_fn(adapt)));

@@ -237,6 +237,7 @@ impl AuditWriter {
             .set_keys(Some(keys))
             .consistent_read(true)
             .build();
+        #[expect(clippy::expect_used, reason = "the keys are all that it wants")]
         let wanted = wanted.expect("the keys are set");
         let answer = self
             .log

@@ -7,6 +7,7 @@ mod model;
 mod races;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -25,6 +26,9 @@ use turnpike_usage_rollup::{App, Report, RollupError};
 use crate::support::{OwnEngine, dynamodb_at};
 
 const TABLE: &str = "UsageTable";
+/// How long one call may take, which is not repeated: some are held up on purpose, and the machine has
+/// other work.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 type Item = BTreeMap<String, AttributeValue>;
 
@@ -89,7 +93,8 @@ impl Table {
 
 fn rollup_at(endpoint: &str, clock: Clock) -> App {
     let env = Environment::default().with("TURNPIKE_USAGE_TABLE", TABLE);
-    App::new(&env, &dynamodb_at(endpoint), clock).unwrap()
+    let dynamodb = dynamodb_at(endpoint).within(PATIENCE);
+    App::new(&env, &dynamodb, clock).unwrap()
 }
 
 /// The insertion of an item, as Lambda hands it over.

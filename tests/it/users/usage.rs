@@ -80,7 +80,7 @@ async fn every_hour_and_day_of_the_range_is_told_those_without_requests_too() {
 
     let days = usage(&stack, &ada, "").await.body;
     let hours = usage(&stack, &ada, "?granularity=hour").await.body;
-    stack.pass(Duration::from_secs(60 * 60));
+    stack.pass(Duration::from_hours(1));
     let again = stack.login("ada@example.com").await;
     let later = usage(&stack, &again, "?granularity=hour").await.body;
 
@@ -108,8 +108,8 @@ async fn a_range_is_widened_to_whole_hours_and_days() {
     let stack = TestStack::start().await;
     let ada = stack.register("ada@example.com").await;
     let now = stack.now();
-    let from = now.minus(Duration::from_secs(90 * 60)).to_string();
-    let to = now.plus(Duration::from_secs(24 * 60 * 60)).to_string();
+    let from = now.minus(Duration::from_mins(90)).to_string();
+    let to = now.plus(Duration::from_hours(24)).to_string();
     let query = format!("?granularity=hour&from={from}&to={to}");
 
     let answer = usage(&stack, &ada, &query).await;
@@ -125,7 +125,7 @@ async fn a_range_is_widened_to_whole_hours_and_days() {
 async fn what_cannot_be_answered_is_refused_by_name() {
     let stack = TestStack::start().await;
     let ada = stack.register("ada@example.com").await;
-    let ago = |days: u64| stack.now().minus(Duration::from_secs(days * 24 * 60 * 60));
+    let ago = |days: u64| stack.now().minus(Duration::from_hours(days * 24));
     let cases = [
         (
             "?granularity=minute".to_owned(),
@@ -178,16 +178,16 @@ async fn an_hour_is_shown_for_35_days_and_its_day_for_longer() {
     let shown = usage(&stack, &ada, "?granularity=hour").await.body;
     let from = shown["series"][23]["start"].as_str().unwrap().to_owned();
 
-    stack.pass(Duration::from_secs(34 * 24 * 60 * 60));
+    stack.pass(Duration::from_hours(34 * 24));
     let again = stack.login("ada@example.com").await;
-    let to = stack.now().minus(Duration::from_secs(33 * 24 * 60 * 60));
+    let to = stack.now().minus(Duration::from_hours(33 * 24));
     let kept = usage(
         &stack,
         &again,
         &format!("?granularity=hour&from={from}&to={to}"),
     )
     .await;
-    stack.pass(Duration::from_secs(2 * 24 * 60 * 60));
+    stack.pass(Duration::from_hours(2 * 24));
     let again = stack.login("ada@example.com").await;
     let by_day = usage(&stack, &again, &format!("?from={from}")).await;
     let gone = usage(

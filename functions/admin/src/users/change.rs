@@ -66,12 +66,11 @@ fn roles(words: &[String]) -> Result<Vec<Role>, Vec<FieldError>> {
     let role = |word: &String| Role::ALL.into_iter().find(|role| role.as_str() == word);
     let (mut found, mut errors) = (vec![], vec![]);
     for (at, word) in words.iter().enumerate() {
-        match role(word) {
-            Some(role) => found.push(role),
-            None => {
-                let detail = "A role is user, support or admin.";
-                errors.push(FieldError::new(format!("roles[{at}]"), "invalid", detail));
-            }
+        if let Some(role) = role(word) {
+            found.push(role);
+        } else {
+            let detail = "A role is user, support or admin.";
+            errors.push(FieldError::new(format!("roles[{at}]"), "invalid", detail));
         }
     }
     if errors.is_empty() {

@@ -54,9 +54,9 @@ async fn a_role_is_held_on_the_next_request_and_lost_on_the_next() {
     patch(&stack, &admin, &ada, json!({"roles": ["support"]})).await;
     let held = list().await;
     patch(&stack, &admin, &ada, json!({"roles": ["user"]})).await;
-    let lost = list().await;
+    let taken = list().await;
 
-    assert_eq!((before, held, lost), (403, 200, 403));
+    assert_eq!((before, held, taken), (403, 200, 403));
 }
 
 #[tokio::test]
