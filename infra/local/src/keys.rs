@@ -120,3 +120,26 @@ pub fn signing_keys_document(
     SigningKeys::generate(algorithm, issuer, Clock::system().now())
         .map_err(|error| StartError::Keys(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_from_before_there_was_a_key_keeps_the_one_that_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = StackKeys::load(Some(folder.path()), Algorithm::ES256).unwrap();
+        let file = folder.path().join("keys-ES256.json");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut older: serde_json::Value = serde_json::from_str(&text).unwrap();
+        older.as_object_mut().unwrap().remove("audit_secret");
+        std::fs::write(&file, older.to_string()).unwrap();
+
+        let completed = StackKeys::load(Some(folder.path()), Algorithm::ES256).unwrap();
+        let again = StackKeys::load(Some(folder.path()), Algorithm::ES256).unwrap();
+
+        assert_eq!(completed.auth_secret, made.auth_secret);
+        assert_ne!(completed.audit_secret, made.audit_secret);
+        assert_eq!(again.audit_secret, completed.audit_secret);
+    }
+}
