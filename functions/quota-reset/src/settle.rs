@@ -141,14 +141,14 @@ impl App {
         if news(counted).is_none() {
             return Ok(false);
         }
-        let used = self.admission.month_used(owner.id, month).await?;
-        let Some(threshold) = news(used) else {
+        let spent = self.admission.month_used(owner.id, month).await?;
+        let Some(threshold) = news(spent) else {
             return Ok(false);
         };
         let notice = Notice {
             user: owner.id,
             told: told(threshold),
-            used,
+            used: spent,
             limit,
         };
         Ok(self.periods.tell(notice, now).await?)

@@ -14,8 +14,8 @@ use crate::report::ShardReport;
 use crate::settle::SettleError;
 use crate::{App, Report, ResetError};
 
-/// Users of one shard that are settled side by side.
-const SIDE_BY_SIDE: usize = 8;
+/// Users of one shard that are settled side by side; shards are, too.
+const SIDE_BY_SIDE: usize = 4;
 /// What is left of the time when no further page is begun: more than a page takes when every call
 /// of it is tried again.
 const SPARE: Duration = Duration::from_secs(30);

@@ -185,10 +185,7 @@ impl Stack {
             refusals: Refusals::default(),
             recorder: recorder.clone(),
         };
-        let events = match &embedded {
-            Some(embedded) => Some(Events::of(&template, embedded, &env, &admission).await?),
-            None => None,
-        };
+        let events = Events::of(&template, embedded.as_ref(), &env, &admission).await?;
         let local = (mailbox.as_ref().zip(events.as_ref()))
             .filter(|_| addr.ip().is_loopback())
             .map(|(mailbox, events)| {
@@ -344,10 +341,13 @@ impl Events {
     /// functions are at work.
     async fn of(
         template: &Template,
-        embedded: &Embedded,
+        embedded: Option<&Embedded>,
         env: &Environment,
         parts: &AdmissionParts,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Option<Self>, StartError> {
+        let Some(embedded) = embedded else {
+            return Ok(None);
+        };
         let functions = Arc::new(event_functions(template, env, parts).await?);
         let streams = template.streams.iter().map(|stream| &stream.function);
         let scheduled = template.schedules.iter().map(|schedule| &schedule.function);
@@ -363,11 +363,11 @@ impl Events {
                 database,
             ))
         };
-        Ok(Self {
+        Ok(Some(Self {
             followers: template.streams.iter().map(follower).collect(),
             schedules: template.schedules.clone(),
             functions,
-        })
+        }))
     }
 
     fn run(self) -> Vec<JoinHandle<()>> {

@@ -96,7 +96,7 @@ where
         ended = extension.run() => ended,
         _ = end.recv() => {
             let in_time = tokio::time::timeout(LAST_FLUSH, recorders.flush()).await.is_ok();
-            let lost = recorders.usage.waiting();
+            let lost = recorders.usage.unwritten();
             if !in_time || lost > 0 {
                 tracing::warn!(lost, "usage records could not be written at the end");
             }

@@ -27,6 +27,8 @@ pub(super) struct Buffer {
     /// A batch that may or may not have been written. It goes first and keeps its id, by which the
     /// store knows it again.
     unconfirmed: Option<Batch>,
+    /// How many records are with the writer.
+    being_written: usize,
     /// No write is tried before.
     paused_until: Option<Timestamp>,
 }
@@ -58,31 +60,40 @@ impl Buffer {
 
     /// The next batch to write: the one that may have been written already, or all that waits.
     pub(super) fn next_batch(&mut self, now: Timestamp) -> Option<Batch> {
-        if let Some(unconfirmed) = self.unconfirmed.take() {
-            return Some(unconfirmed);
-        }
-        let records: Vec<UsageRecord> = self.waiting.drain(..).map(|(_, r)| r).collect();
-        (!records.is_empty()).then(|| Batch {
-            id: BatchId::new(now),
-            records,
-        })
+        let batch = self.unconfirmed.take().or_else(|| {
+            let records: Vec<UsageRecord> = self.waiting.drain(..).map(|(_, r)| r).collect();
+            (!records.is_empty()).then(|| Batch {
+                id: BatchId::new(now),
+                records,
+            })
+        })?;
+        self.being_written = batch.records.len();
+        Some(batch)
     }
 
-    /// The batch that was taken last has been written.
-    pub(super) fn confirm(&mut self) {
+    /// The batch that was taken last is done with: written, or refused for good.
+    pub(super) fn settle(&mut self) {
+        self.being_written = 0;
         self.paused_until = None;
     }
 
     /// Nobody knows whether this batch has been written.
     pub(super) fn put_back(&mut self, batch: Batch, now: Timestamp) {
+        self.being_written = 0;
         self.unconfirmed = Some(batch);
         self.paused_until = Some(now.plus(PAUSE_AFTER_FAILURE));
     }
 
-    /// How many records wait, those of a batch that may have been written among them.
-    pub(super) fn len(&self) -> usize {
+    /// How many records wait for their first write.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many records are not known to be written.
+    pub(super) fn unwritten(&self) -> usize {
         let unconfirmed = self.unconfirmed.as_ref();
-        self.waiting.len() + unconfirmed.map_or(0, |batch| batch.records.len())
+        let unconfirmed = unconfirmed.map_or(0, |batch| batch.records.len());
+        self.waiting.len() + self.being_written + unconfirmed
     }
 }
 
@@ -147,7 +158,9 @@ mod tests {
         let batch = buffer.next_batch(T).unwrap();
 
         assert_eq!(numbers(&batch), (0..60).collect::<Vec<_>>());
-        assert_eq!((buffer.len(), buffer.due_in(T)), (0, None));
+        assert_eq!((buffer.unwritten(), buffer.due_in(T)), (60, None));
+        buffer.settle();
+        assert_eq!(buffer.unwritten(), 0);
     }
 
     #[test]
@@ -164,7 +177,7 @@ mod tests {
 
         assert_eq!(during, Some(PAUSE_AFTER_FAILURE));
         assert_eq!((again.id, again.records.len()), (id, count));
-        buffer.confirm();
+        buffer.settle();
         assert_ne!(buffer.next_batch(after).unwrap().id, id);
     }
 
@@ -175,7 +188,7 @@ mod tests {
         let dropped = [buffer.push(record(1_000), T), buffer.push(record(1_001), T)];
 
         assert_eq!(dropped, [true, true]);
-        assert_eq!(buffer.len(), MAX_WAITING);
+        assert_eq!(buffer.unwritten(), MAX_WAITING);
         assert_eq!(buffer.next_batch(T).unwrap().records[0].status, 2);
     }
 }

@@ -77,7 +77,7 @@ impl UsageRecorder {
         let now = self.0.clock.now();
         let (dropped, waiting) = {
             let mut buffer = self.buffer();
-            (buffer.push(record, now), buffer.len())
+            (buffer.push(record, now), buffer.waiting())
         };
         if dropped {
             self.count_lost(1);
@@ -122,9 +122,9 @@ impl UsageRecorder {
         }
     }
 
-    /// How many records wait to be written.
-    pub fn waiting(&self) -> usize {
-        self.buffer().len()
+    /// How many records are not known to be written.
+    pub fn unwritten(&self) -> usize {
+        self.buffer().unwritten()
     }
 
     /// How many records were given up: pushed out by newer ones while no write succeeded, or
@@ -148,7 +148,7 @@ impl UsageRecorder {
             Ok(()) => {
                 tracing::debug!(records = batch.records.len(), "usage records are written");
                 held.batch = None;
-                self.buffer().confirm();
+                self.buffer().settle();
                 self.notice_back();
                 true
             }
@@ -160,6 +160,7 @@ impl UsageRecorder {
             Err(error) => {
                 self.notice_away(&error);
                 let refused = held.batch.take();
+                self.buffer().settle();
                 self.count_lost(refused.map_or(0, |batch| batch.records.len() as u64));
                 false
             }

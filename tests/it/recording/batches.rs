@@ -13,7 +13,7 @@ const ME: &str = "/api/v1/auth/me";
 /// Waits until nothing waits to be written.
 async fn all_is_written(stack: &TestStack) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while stack.stack.recorder.waiting() > 0 {
+    while stack.stack.recorder.unwritten() > 0 {
         assert!(Instant::now() < deadline, "records still wait");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -63,7 +63,7 @@ async fn a_table_that_hangs_keeps_no_request_waiting_and_nothing_is_lost() {
         assert_eq!(answer.status, 200, "{}", answer.text);
     }
     let took = started.elapsed();
-    let waiting = stack.stack.recorder.waiting();
+    let waiting = stack.stack.recorder.unwritten();
     proxy.set(Fault::None);
     stack.stack.recorder.flush().await;
 
@@ -89,7 +89,7 @@ async fn records_that_cannot_be_written_are_kept_up_to_a_bound_and_the_newest_ar
         recorder.record(record(number));
     }
     recorder.flush().await;
-    let (waiting, lost) = (recorder.waiting(), recorder.lost());
+    let (waiting, lost) = (recorder.unwritten(), recorder.lost());
     proxy.set(Fault::None);
     recorder.flush().await;
 
@@ -98,7 +98,7 @@ async fn records_that_cannot_be_written_are_kept_up_to_a_bound_and_the_newest_ar
         (1_100, 1_500),
         "the first batch keeps its place"
     );
-    assert_eq!((recorder.waiting(), recorder.lost()), (0, 1_500));
+    assert_eq!((recorder.unwritten(), recorder.lost()), (0, 1_500));
     let client = client_at(&engine.endpoint());
     let expected: Vec<i64> = (0..100).chain(1_600..2_600).collect();
     assert_eq!(numbers(&records(&client).await), expected);
@@ -117,16 +117,16 @@ async fn a_write_that_happened_and_said_that_it_failed_is_not_doubled() {
     proxy.set(Fault::LoseAnswer(USAGE_TABLE.into()));
     recorder.flush().await;
     recorder.record(record(2));
-    let after_the_first = (recorder.waiting(), written(&engine).await);
+    let after_the_first = (recorder.unwritten(), written(&engine).await);
     recorder.flush().await;
-    let after_the_second = (recorder.waiting(), written(&engine).await);
+    let after_the_second = (recorder.unwritten(), written(&engine).await);
     proxy.set(Fault::None);
     recorder.flush().await;
 
     assert_eq!(after_the_first, (3, vec![0, 1]), "written, and still held");
     assert_eq!(after_the_second, (3, vec![0, 1]));
     assert_eq!(
-        (recorder.waiting(), written(&engine).await),
+        (recorder.unwritten(), written(&engine).await),
         (0, vec![0, 1, 2])
     );
     let client = client_at(&engine.endpoint());
@@ -147,7 +147,7 @@ async fn a_flush_that_is_given_up_in_the_middle_is_taken_up_by_the_next() {
     proxy.set(Fault::Silence);
 
     let given_up = tokio::time::timeout(Duration::from_millis(20), recorder.flush()).await;
-    let waiting = recorder.waiting();
+    let waiting = recorder.unwritten();
     proxy.set(Fault::None);
     recorder.flush().await;
 
@@ -164,7 +164,7 @@ async fn what_the_table_refuses_for_good_does_not_keep_the_rest_from_being_writt
     recorder.record(record(0));
 
     recorder.flush().await;
-    let after_the_refusal = (recorder.waiting(), recorder.lost());
+    let after_the_refusal = (recorder.unwritten(), recorder.lost());
     let _stack = TestStack::start_on(Engine::At(engine.endpoint()), |env| env).await;
     recorder.record(record(1));
     recorder.flush().await;
