@@ -146,11 +146,8 @@ bench-usage: | need-rust ## Measure how usage is summed up into docs/benchmarks.
 	@infra/bench/run.sh usage
 
 .PHONY: bench-quota-reset
-bench-quota-reset: | need-rust ## Measure how many users quota-reset settles in a second, and its memory
-	@$(call say,bench-quota-reset: building)
-	cargo build --release --locked --package turnpike-bench --no-default-features --features quota-reset --bin bench-quota-reset
-	@$(call say,bench-quota-reset: measuring)
-	@$${CARGO_TARGET_DIR:-target}/release/bench-quota-reset
+bench-quota-reset: | need-rust ## Measure how fast months are closed, and in how much memory, into docs/benchmarks.md
+	@infra/bench/quota-reset.sh
 
 # Apart from `make bench`, because it builds everything anew in a folder that it removes again.
 .PHONY: bench-first-answer

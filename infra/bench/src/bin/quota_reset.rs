@@ -104,7 +104,7 @@ async fn seed(endpoint: &str, users: u32) -> Result<(), Failure> {
     let then = Period::of(now).start().minus(Duration::from_hours(240));
     let seeds = futures_util::stream::iter(0..users)
         .map(|number| seed_user(&accounts, &engine, number, then))
-        .buffer_unordered(16);
+        .buffer_unordered(4);
     seeds.try_collect().await
 }
 
