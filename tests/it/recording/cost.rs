@@ -14,9 +14,12 @@ const AT_ONCE: usize = 8;
 async fn written(valkey: Option<String>) -> (usize, usize) {
     let engine = OwnEngine::start().await;
     let proxy = CountingProxy::start(&engine).await;
+    // With a month, which Valkey spends in blocks that DynamoDB leases to it.
+    let policy = super::policy_file();
     let stack = TestStack::start_as(|options| Options {
         engine: Engine::At(proxy.endpoint.clone()),
         valkey,
+        policy: Some(policy.path().to_owned()),
         budgets: PATIENT,
         ..options
     })

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 
-use super::records;
+use super::{policy_file, records};
 use crate::support::{Account, Call, Key, OwnEngine, PASSWORD, client_at, command, signing_keys};
 
 const USERS: usize = 50;
@@ -22,24 +22,6 @@ const INSTANCES: usize = 3;
 const KILLS: usize = 6;
 /// How many requests are under way at a time.
 const AT_ONCE: usize = 8;
-
-/// Limits that nobody reaches, so that everything is counted and nothing refused.
-const POLICY: &str = r#"
-version = 1
-[tiers.anonymous]
-hour = 1000000
-[tiers.free]
-hour = 1000000
-day = 1000000
-month = 1000000
-[tiers.enterprise]
-[classes.register]
-limits = [{ rate = "1000000/hour", per = "ip" }]
-[classes.auth]
-limits = [{ rate = "1000000/minute", per = "ip" }]
-[classes.token]
-limits = [{ rate = "1000000/minute", per = "ip" }]
-"#;
 
 /// `turnpike-local`, one of several on the same tables.
 struct Instance {
@@ -189,8 +171,7 @@ struct Fleet {
 
 impl Fleet {
     async fn start() -> Self {
-        let mut policy = tempfile::NamedTempFile::new().unwrap();
-        std::io::Write::write_all(&mut policy, POLICY.as_bytes()).unwrap();
+        let policy = policy_file();
         let fleet = Self {
             engine: OwnEngine::start().await,
             policy,
