@@ -31,9 +31,7 @@ use crate::limits::plan::{self, TierLimit};
 use crate::limits::policy::{OnOutage, Policy};
 use crate::limits::{Ask, Check, LimitReport, Proof, Reading, Subject, Verdict};
 use crate::policy_source::PolicySource;
-use crate::stores::{
-    Drained, DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink,
-};
+use crate::stores::{DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink};
 use crate::usage::UsageCaller;
 
 pub use directory::KeyHolder;
@@ -606,23 +604,25 @@ impl Admission {
         changed
     }
 
-    /// As [`Self::changing`], for a change that clears a user's windows. It is told what of the
-    /// month Valkey had leased and not spent, which nobody can spend any more.
-    pub async fn resetting<T, E, F: Future<Output = Result<T, E>>>(
+    /// As [`Self::changing`], for a change that clears a user's windows. What of the month Valkey had
+    /// leased and not spent is put aside first: nobody can spend it any more.
+    pub async fn resetting<T, E>(
         &self,
         user: UserId,
-        reset: impl FnOnce(Option<Drained>) -> F,
+        reset: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let drained = async {
-            let valkey = self.0.ladder.valkey()?;
-            let drained = Box::pin(valkey.drain(&Subject::User(user))).await;
-            drained.unwrap_or_else(|error| {
-                tracing::debug!(cause = %error, "what is leased to Valkey stays charged");
-                None
-            })
+            if let Some(valkey) = self.0.ladder.valkey()
+                && let Err(error) = Box::pin(valkey.drain(&Subject::User(user))).await
+            {
+                tracing::debug!(cause = %error, "what is leased to Valkey is put aside later");
+            }
         };
-        self.changing(user, async { reset(drained.await).await })
-            .await
+        let reset = async {
+            drained.await;
+            reset.await
+        };
+        self.changing(user, reset).await
     }
 
     async fn admit_session(

@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use super::accounts::{pauses, wait};
-use super::admission::{Drained, Expression, reset};
+use super::admission::{Expression, reset};
 use super::records::Assignment;
 use super::standing::{Epoch, Sessions};
 use super::tables::admission::{ADMISSION_SK, user_pk as admission_pk};
@@ -122,12 +122,10 @@ impl UserStore {
     }
 
     /// Clears every window of a user, where DynamoDB counts and, by the number of resets in the
-    /// standing, where Valkey does. What was admitted stays charged, without what was `unspent` of
-    /// it on Valkey.
+    /// standing, where Valkey does. What was admitted stays charged.
     pub async fn reset_quota(
         &self,
         id: UserId,
-        unspent: Option<Drained>,
         by: ChangedBy,
         now: Timestamp,
     ) -> Result<Administered, StoreError> {
@@ -137,7 +135,7 @@ impl UserStore {
                 return Ok(Administered::NotFound);
             };
             let counted = self.get_item(&self.admission, admission_pk(id), ADMISSION_SK);
-            let reset = reset(&counted.await?.unwrap_or_default(), unspent, now);
+            let reset = reset(&counted.await?.unwrap_or_default(), now);
             let after = moved_on(&user, now);
             let entry = by.entry(now, Action::QuotaReset, id);
             let writes = vec![

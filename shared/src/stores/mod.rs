@@ -41,9 +41,7 @@ use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, NewAccount, Registration, StoredPassword, Verification};
 pub use administration::Administered;
-pub use admission::{
-    CountedMonths, Drained, DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError,
-};
+pub use admission::{CountedMonths, DynamoDbEngine, EngineError, Lease, ValkeyEngine, ValkeyError};
 pub use api_keys::{KeyPage, KeysShown};
 pub use audit_log::{AuditLog, AuditPage, LoggedEntry};
 pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};

@@ -8,7 +8,7 @@
 --             of a sliding window: w (the newest bucket, what was counted in it, what counts of all older ones as of then, the
 --                                  bucket before it or -1, the resets), 0..60 the older buckets by index mod 61
 --             of the month:        w (the month, what is leased and not spent, what the month has lost in all, the resets), and
---                                  by its number each month before of which something was not spent, with how much
+--                                  by its number each month of which something can no more be spent, with how much
 --           What was counted under another number of resets than the standing has counts as absent.
 --
 -- ARGV[1]   numbers: now in milliseconds since the Unix epoch, or -1 for the server's own time; copies that were made before
@@ -59,6 +59,14 @@ if known ~= '' then
     and string.sub(copy, 9, 8 + #known) == known
     and (ARGV[3] == '' or string.find(copy, ARGV[3], 8 + #known, true))
   if not holds then
+    if ARGV[4] ~= '' then
+      -- Nobody can say what the block may be spent on now, so nobody spends it.
+      local of_check, block, _, of = numbers('>i8i8i8i8', ARGV[4])
+      if block > 0 then
+        call('HINCRBY', KEYS[of_check + 1], of, block)
+        call('PEXPIRE', KEYS[of_check + 1], MONTH_LIFE)
+      end
+    end
     return { 'doubt', call('HGET', KEYS[1], 'gen') or '0' }
   end
   resets = tonumber(string.match(copy, '^%d+', 9 + #known))
@@ -73,13 +81,13 @@ local answer = { 1, now, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 -- it, what counts of the older ones, the bucket before, and the slots that it moves past; of the month, what it has lost.
 local newest, latest, older, previous = { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }
 local gone, total = {}, {}
--- The month that was stored, and what was left of it.
+-- The month that was stored, and what of it nobody can spend any more once this is written.
 local ended, rests = {}, {}
 
--- Keeps what is left of a month behind which another begins, for whoever closes it.
-local function keep(key, before, rest, current)
-  if before < current and rest > 0 then
-    call('HSET', key, before, rest)
+-- Keeps what is left of a month that nobody can spend any more, for whoever closes it.
+local function keep(key, before, rest)
+  if rest > 0 then
+    call('HINCRBY', key, before, rest)
   end
 end
 
@@ -88,15 +96,16 @@ end
 
 local function month(n, key, base, limit, cost, enforce, bucket)
   local current, left, lost = bucket, 0, 0
+  local before, rest, is_void = bucket, 0, false
   local stored = call('HGET', key, 'w')
   if stored then
     local of
     current, left, lost, of = numbers('>i8i8i8i8', stored)
-    if of ~= resets then
+    before, rest, is_void = current, left, of ~= resets
+    if is_void then
       current, left, lost = bucket, 0, 0
     end
   end
-  local before, rest = current, left
   if bucket > current then
     current, left, lost = bucket, 0, 0
   end
@@ -115,11 +124,17 @@ local function month(n, key, base, limit, cost, enforce, bucket)
         exhausted = block < 0
         left = left + max(block, 0)
         lost = max(lost, taken)
-        keep(key, before, rest, current)
+        if is_void or before < current then
+          keep(key, before, rest)
+        end
+        rest = 0
         call('HSET', key, 'w', pack('>i8i8i8i8', current, left, lost, resets))
         call('PEXPIRE', key, MONTH_LIFE)
       end
     end
+  end
+  if not is_void and before >= current then
+    rest = 0
   end
   total[n], ended[n], rests[n] = lost, before, rest
   local used, missing = lost - left, cost - left
@@ -212,7 +227,7 @@ elseif counts then
     local bucket = answer[base + 1]
     if lengths[n] == 0 then
       if cost > 0 then
-        keep(key, ended[n], rests[n], bucket)
+        keep(key, ended[n], rests[n])
         call('HSET', key, 'w', pack('>i8i8i8i8', bucket, answer[base + 4] - cost, total[n], resets))
       end
     elseif newest[n] == bucket then

@@ -13,7 +13,7 @@ if stored then
   if current < month then
     redis.call('HSET', KEYS[1], 'w', struct.pack('>i8i8i8i8', month, 0, 0, resets))
     if left > 0 then
-      redis.call('HSET', KEYS[1], current, left)
+      redis.call('HINCRBY', KEYS[1], current, left)
     end
   end
 end

@@ -14,7 +14,6 @@ pub use dynamodb::{DynamoDbEngine, Lease};
 pub(super) use expression::Expression;
 pub use months::CountedMonths;
 pub(super) use months::month_of;
-pub use reset::Drained;
 pub(super) use reset::reset;
 pub use valkey::{ValkeyEngine, ValkeyError};
 

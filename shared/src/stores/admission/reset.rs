@@ -8,22 +8,12 @@ use crate::limits::{Window, WindowId};
 use crate::stores::tables::admission::{RESETS, forgiven, month_of_forgiven};
 use crate::stores::{Item, number};
 
-/// What of a month was leased by Valkey and taken out of it again before anybody spent it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Drained {
-    /// The month, as its window counts months.
-    pub month: i64,
-    pub amount: u64,
-}
-
 /// The part of an update that clears every window in `item`. Requests count in them while the item
 /// is on its way here, so the sum is taken as the update finds it; who counts under an older epoch
 /// afterwards is refused by the epoch.
-pub(in crate::stores) fn reset(
-    item: &Item,
-    unspent: Option<Drained>,
-    now: Timestamp,
-) -> Expression {
+pub(in crate::stores) fn reset(item: &Item, now: Timestamp) -> Expression {
+    // Past months are kept for whoever closes them, as long as their window would be.
+    let oldest_kept = Window::Month.bucket_at(now) - Window::Month.kept() + 1;
     let mut it = Expression::default();
     let (resets, before) = (it.name(RESETS), item.get(RESETS).and_then(number_of::<u64>));
     let next = it.value(number(before.unwrap_or(0) + 1));
@@ -35,8 +25,11 @@ pub(in crate::stores) fn reset(
             let read = it.value(number(month));
             let is_still_that_month = format!("{newest} = {read}");
             it.require(is_still_that_month);
-            forgive(&mut it, month, unspent, item);
-            for (month, count) in counter.older.into_iter().chain(counter.previous) {
+            if month >= oldest_kept {
+                forgive(&mut it, month, item);
+            }
+            let past = counter.older.into_iter().chain(counter.previous);
+            for (month, count) in past.filter(|(month, _)| *month >= oldest_kept) {
                 let total = it.name(forgiven(month));
                 let charged = it.value(number(count + forgiven_in(item, month)));
                 it.set(format!("{total} = {charged}"));
@@ -47,8 +40,6 @@ pub(in crate::stores) fn reset(
             it.remove(cleared);
         }
     }
-    // Past months are kept for whoever closes them, as long as their window would be.
-    let oldest_kept = Window::Month.bucket_at(now) - Window::Month.kept() + 1;
     let is_over = |name: &&String| month_of_forgiven(name).is_some_and(|at| at < oldest_kept);
     for name in item.keys().filter(is_over) {
         let over = it.name(name.clone());
@@ -57,13 +48,11 @@ pub(in crate::stores) fn reset(
     it
 }
 
-fn forgive(it: &mut Expression, month: i64, unspent: Option<Drained>, item: &Item) {
+fn forgive(it: &mut Expression, month: i64, item: &Item) {
     let sum = it.name(format!("{}.{}", WindowId::MONTH.as_str(), attribute::SUM));
-    let unspent = unspent.filter(|unspent| unspent.month == month);
-    let unspent = i128::from(unspent.map_or(0, |unspent| unspent.amount));
-    let base = it.value(number(i128::from(forgiven_in(item, month)) - unspent));
+    let before = it.value(number(forgiven_in(item, month)));
     let total = it.name(forgiven(month));
-    it.set(format!("{total} = {sum} + {base}"));
+    it.set(format!("{total} = {sum} + {before}"));
 }
 
 /// What resets have taken out of a month so far.

@@ -17,7 +17,6 @@ use redis::{Cmd, RedisError, Value};
 use super::EngineError;
 use super::dynamodb::{DynamoDbEngine, Lease};
 use super::pending::PendingRemovals;
-use super::reset::Drained;
 use crate::clock::{Clock, Timestamp};
 use crate::limits::policy::Mode;
 use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window, WindowId};
@@ -112,6 +111,8 @@ impl ValkeyEngine {
             match read_answer(&value, ask.checks).ok_or_else(|| ValkeyError::Away(unreadable()))? {
                 Answer::Verdict(verdict) => return Ok(verdict),
                 Answer::Doubt(ticket) => {
+                    // A block that was brought along has been put aside.
+                    leased = None;
                     let standing = self.truth.standing(ask.subject).await?;
                     let (Some(standing), Some(proof)) = (standing, ask.proof) else {
                         return Ok(Verdict::Invalid);
@@ -248,23 +249,14 @@ impl ValkeyEngine {
     }
 
     /// Takes out what is leased of a subject's month and not spent, so that nobody spends it any
-    /// more.
-    pub async fn drain(&self, subject: &Subject) -> Result<Option<Drained>, ValkeyError> {
+    /// more. It is kept for whoever closes the month.
+    pub async fn drain(&self, subject: &Subject) -> Result<(), ValkeyError> {
         let live = self.live().await?;
         let call = Call {
             keys: vec![window_key(&subject.to_string(), &WindowId::MONTH)],
             args: vec![],
         };
-        let Value::BulkString(bytes) = self.run(&live, &DRAIN, &call).await? else {
-            return Ok(None);
-        };
-        let numbers = Numbers::read(&bytes).unwrap_or_default();
-        Ok(match numbers[..] {
-            [month, left] => u64::try_from(left)
-                .ok()
-                .map(|amount| Drained { month, amount }),
-            _ => None,
-        })
+        self.run(&live, &DRAIN, &call).await.map(|_| ())
     }
 
     /// Takes the copy of a subject's standing away, and voids what others are about to install.

@@ -29,7 +29,7 @@ pub(crate) async fn reset(
     ApiPath(id): ApiPath<UserId>,
 ) -> Result<StatusCode, Problem> {
     let (by, now) = (changed_by(&caller), app.now());
-    let reset = |unspent| app.users().reset_quota(id, unspent, by, now);
+    let reset = app.users().reset_quota(id, by, now);
     done(app.admission().resetting(id, reset).await?)?;
     Ok(StatusCode::NO_CONTENT)
 }
