@@ -46,7 +46,7 @@ pub(crate) async fn sum_up(
         users: users.len(),
     };
 
-    let put = |(user, sum)| put_in_hour_and_day(usage, Whose::User(user), slice, sum);
+    let put = |(user, sum)| Box::pin(put_in_hour_and_day(usage, Whose::User(user), slice, sum));
     let all_users = stream::iter(users)
         .map(put)
         .buffer_unordered(AT_A_TIME)
@@ -55,7 +55,7 @@ pub(crate) async fn sum_up(
         });
     let (users, stage) = futures_util::join!(
         all_users,
-        put_in_hour_and_day(usage, Whose::Everybodys, slice, stage)
+        Box::pin(put_in_hour_and_day(usage, Whose::Everybodys, slice, stage))
     );
     users.and(stage).map(|()| done)
 }

@@ -155,7 +155,7 @@ impl<F: EventFunction> EventService<F> {
             (InvocationError::of(&error), chain(&error))
         }
         let event = serde_json::from_value(event).map_err(|e| failed(Malformed::Event(e)))?;
-        let report = self.function.handle(event, invocation).await;
+        let report = Box::pin(self.function.handle(event, invocation)).await;
         let report = report.map_err(failed)?;
         serde_json::to_value(report).map_err(|e| failed(Malformed::Report(e)))
     }

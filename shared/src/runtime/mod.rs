@@ -78,7 +78,7 @@ where
         // threads may share, which axum's are not.
         let service = Adapter::from(routes.layer(from_fn(adapt)));
         let runtime = Runtime::new(service).layer(TracingLayer::new());
-        serve_events(runtime, recorders).await
+        Box::pin(serve_events(runtime, recorders)).await
     })
 }
 
@@ -96,9 +96,10 @@ where
         let service = &EventService::new(function, handler);
         let invoke = |event: LambdaEvent<Value>| async move {
             let invocation = Invocation::from_lambda(&event.context);
-            service.invoke(event.payload, invocation).await
+            Box::pin(service.invoke(event.payload, invocation)).await
         };
-        serve_events(Runtime::new(service_fn(invoke)), recorders).await
+        // In boxes, as futures within futures get too deep for the compiler to lay out.
+        Box::pin(serve_events(Runtime::new(service_fn(invoke)), recorders)).await
     })
 }
 
