@@ -5,7 +5,7 @@ use tokio::process::Command;
 
 use super::Emulator;
 use super::emulator::tool;
-use crate::support::TestStack;
+use crate::support::{TestStack, until};
 
 /// The event of a REST API, as SAM writes it.
 async fn sample() -> Value {
@@ -54,17 +54,14 @@ async fn sams_sample_of_a_request_is_admitted_with_a_key_and_recorded() {
         assert_eq!(resource, &without["methodArn"]);
     }
     let client = stack.dynamodb().await;
-    let ended = std::time::Instant::now();
-    let of_route = async || {
+    until(async || {
         let records = crate::recording::records(&client).await;
-        let path = &without["resource"];
-        records
-            .into_iter()
-            .filter(|record| path == record.path.as_str())
-            .count()
-    };
-    while of_route().await < 2 {
-        assert!(ended.elapsed() < std::time::Duration::from_secs(20));
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+        let is_of_route = |path: &str| without["resource"] == *path;
+        let of_route = records.iter().filter(|record| is_of_route(&record.path));
+        match of_route.count() {
+            0 | 1 => Err(format!("{records:?}")),
+            _ => Ok(()),
+        }
+    })
+    .await;
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Emulator;
 use crate::recording::records;
-use crate::support::{PASSWORD, TestStack};
+use crate::support::{PASSWORD, TestStack, until};
 
 const ME: &str = "/api/v1/auth/me";
 /// For what happens by itself within a second or two.
@@ -47,11 +47,12 @@ async fn an_instance_writes_at_25_records_and_when_one_has_waited_for_a_second()
 
     let after_25 = recorded(&client).await;
     let mut asked = 25;
+    // Slow enough for a second to pass before as many again have come.
+    let mut pace = tokio::time::interval(Duration::from_millis(150));
     while recorded(&client).await == after_25 && begun.elapsed() < PATIENCE {
+        pace.tick().await;
         ask(&auth, &token).await;
         asked += 1;
-        // A second is to pass before as many again have come.
-        tokio::time::sleep(Duration::from_millis(150)).await;
     }
 
     assert_eq!(after_25, 25);
@@ -71,9 +72,9 @@ async fn an_instance_writes_what_it_holds_when_lambda_ends_it() {
 
     auth.terminate();
 
-    let ended = Instant::now();
-    while recorded(&client).await < 4 {
-        assert!(ended.elapsed() < PATIENCE, "{}", recorded(&client).await);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || match recorded(&client).await {
+        4 => Ok(()),
+        other => Err(format!("{other} records")),
+    })
+    .await;
 }

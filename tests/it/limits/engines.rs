@@ -1,7 +1,7 @@
 //! The three engines, on real servers, as several instances that share what they count.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use turnpike_shared::clock::{Clock, Timestamp};
@@ -17,12 +17,10 @@ use turnpike_shared::stores::{
 };
 
 use super::history::CALLERS;
-use crate::support::{OwnEngine, dynamodb_at};
+use crate::support::{OwnEngine, dynamodb_at, until};
 
 /// Generous: what is tested here is what is decided, and the machine has other work.
 const BUDGET: Duration = Duration::from_secs(10);
-/// How long a link may take to be there again.
-const LINK_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const ADMISSION_TABLE: &str = "AdmissionTable";
 
 /// Instances of one engine that share what they count; each caller has its own.
@@ -155,15 +153,11 @@ pub(crate) async fn valkey_engine(
 
 /// Asks until the link to a server that was away is there again.
 pub(crate) async fn decide_when_linked(engine: &ValkeyEngine, ask: &Ask<'_>) -> Verdict {
-    let deadline = Instant::now() + LINK_DEADLINE;
-    loop {
-        match engine.decide(ask).await {
-            Ok(verdict) => return verdict,
-            Err(ValkeyError::Store(error)) => panic!("DynamoDB answers: {error:?}"),
-            Err(away) => assert!(Instant::now() < deadline, "the link stays down: {away:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(async || match engine.decide(ask).await {
+        Err(ValkeyError::Store(error)) => panic!("DynamoDB answers: {error:?}"),
+        decided => decided.map_err(|away| format!("the link stays down: {away:?}")),
+    })
+    .await
 }
 
 /// A check that costs one.

@@ -6,12 +6,12 @@ mod dynamodb;
 mod start;
 mod valkey;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use turnpike_local::{Engine, Options};
 use turnpike_shared::admission::Budgets;
 
-use crate::support::{Answer, TestStack};
+use crate::support::{self, Answer, TestStack};
 
 /// What a request may take beyond the budgets of the engines, on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
@@ -38,13 +38,13 @@ async fn until(
     mut ask: impl AsyncFnMut() -> Answer,
     is_so: impl Fn(&Answer) -> bool,
 ) -> Answer {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
+    support::until(async || {
         let answer = ask().await;
         if is_so(&answer) {
-            return answer;
+            Ok(answer)
+        } else {
+            Err(format!("{what}: {}", answer.text))
         }
-        assert!(Instant::now() < deadline, "{what}: {}", answer.text);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    })
+    .await
 }

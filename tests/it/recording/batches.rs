@@ -1,22 +1,20 @@
 //! When records are written.
 
-use std::time::{Duration, Instant};
-
 use futures_util::future::join_all;
 use turnpike_local::Engine;
 
 use super::{batches, records};
-use crate::support::{OwnEngine, TestStack, client_at};
+use crate::support::{OwnEngine, TestStack, client_at, until};
 
 const ME: &str = "/api/v1/auth/me";
 
 /// Waits until nothing waits to be written.
 async fn all_is_written(stack: &TestStack) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while stack.stack.recorder.unwritten() > 0 {
-        assert!(Instant::now() < deadline, "records still wait");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || match stack.stack.recorder.unwritten() {
+        0 => Ok(()),
+        waiting => Err(format!("{waiting} records still wait")),
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod keys;
 mod program;
 mod redis;
 mod stack;
+mod until;
 
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
@@ -17,6 +18,7 @@ pub(crate) use keys::{KEYS, Key};
 pub(crate) use program::command;
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
 pub(crate) use stack::{PATIENT, TestStack, client_at, signing_keys};
+pub(crate) use until::until;
 
 /// The repository's root.
 pub(crate) fn root() -> std::path::PathBuf {

@@ -2,7 +2,6 @@
 //! killed and started again, alone or as a cluster of three.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
@@ -11,10 +10,11 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use turnpike_shared::stores::ValkeyAddress;
 
+use super::until;
+
 /// What a server says once it answers.
 const IS_READY: &str = "Ready to accept connections";
-/// How long nodes may take to find each other.
-const CLUSTER_DEADLINE: Duration = Duration::from_secs(30);
+/// What a cluster shares out among its nodes.
 const SLOTS: u32 = 16_384;
 
 /// One server, on one port for its whole life.
@@ -209,19 +209,15 @@ impl RedisCluster {
     }
 
     async fn wait_until_it_is_ok(&self) {
-        let deadline = Instant::now() + CLUSTER_DEADLINE;
         for node in &self.nodes {
             let mut connection = node.connection().await;
-            loop {
+            until(async || {
                 let mut info = redis::cmd("CLUSTER");
                 let info: String = info.arg("INFO").query_async(&mut connection).await.unwrap();
                 let is_ok = info.contains("cluster_state:ok") && info.contains("cluster_size:3");
-                if is_ok {
-                    break;
-                }
-                assert!(Instant::now() < deadline, "the cluster is not ok: {info}");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+                is_ok.then_some(()).ok_or(info)
+            })
+            .await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `POST /api/v1/admin/users/{id}/quota/reset`
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use turnpike_shared::admission::Budgets;
 use turnpike_shared::limits::Window;
 
 use crate::admin::{audited, limit, patch, quota_path};
-use crate::support::{Account, Answer, Key, OldData, RedisServer, TestStack};
+use crate::support::{Account, Answer, Key, OldData, RedisServer, TestStack, until};
 
 const ME: &str = "/api/v1/auth/me";
 
@@ -249,16 +249,13 @@ async fn a_valkey_that_comes_back_with_old_counts_is_not_believed() {
 
 /// Asks until Valkey decides again.
 async fn until_valkey_is_back(stack: &TestStack, path: &str, account: &Account) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
+    until(async || {
         let call = stack.get(path).bearer(&account.access_token);
         let answer = call.send().await;
-        if answer.status == 200 && answer.header("turnpike-degraded").is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{}", answer.text);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        let is_back = answer.status == 200 && answer.header("turnpike-degraded").is_empty();
+        is_back.then_some(()).ok_or(answer.text)
+    })
+    .await;
 }
 
 #[tokio::test]
