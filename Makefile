@@ -27,7 +27,7 @@ cargo_deny := $(root)/target/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-de
 # Lambda's emulator comes inside the wheel of SAM, once for each architecture.
 rie_arch := $(patsubst aarch64,arm64,$(shell uname -m))
 
-packages := -p turnpike-admin -p turnpike-audit-writer -p turnpike-auth -p turnpike-authorizer -p turnpike-history -p turnpike-quota-reset -p turnpike-system -p turnpike-usage-rollup -p turnpike-users
+packages := -p turnpike-admin -p turnpike-audit-writer -p turnpike-auth -p turnpike-authorizer -p turnpike-cache -p turnpike-content -p turnpike-history -p turnpike-query -p turnpike-quota-reset -p turnpike-system -p turnpike-usage-rollup -p turnpike-users
 openapi := functions/system/openapi.json
 
 # $(call say,text): what is about to happen, so that a long wait has a name.

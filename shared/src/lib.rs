@@ -6,6 +6,7 @@
 //! cold start for what it links.
 
 pub mod admission;
+pub mod afterwards;
 pub mod audit;
 pub mod auth;
 pub mod clock;

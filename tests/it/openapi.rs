@@ -23,7 +23,10 @@ fn the_template_sends_every_described_route_to_the_function_that_has_it() {
     let functions = [
         ("AdminFunction", turnpike_admin::openapi()),
         ("AuthFunction", turnpike_auth::openapi()),
+        ("CacheFunction", turnpike_cache::openapi()),
+        ("ContentFunction", turnpike_content::openapi()),
         ("HistoryFunction", turnpike_history::openapi()),
+        ("QueryFunction", turnpike_query::openapi()),
         ("SystemFunction", turnpike_system::openapi()),
         ("UsersFunction", turnpike_users::openapi()),
     ];

@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
 use turnpike_shared::audit::ChainKey;
 use turnpike_shared::auth::secret::SecretTooShort;
-use turnpike_shared::auth::{Claims, StageSecret, User};
-use turnpike_shared::clock::{Clock, Timestamp};
-use turnpike_shared::config::{self, ConfigError, Cors, Environment, StageConfig, UserTables};
+use turnpike_shared::auth::{StageSecret, User};
+use turnpike_shared::clock::Timestamp;
+use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::{Problem, ProblemCode};
 use turnpike_shared::ids::UserId;
 use turnpike_shared::stores::{
     Administered, AuditLog, SecretError, StoreError, UsageStore, UserStore, read_secret,
 };
-use turnpike_shared::token_verifier::TokenVerifier;
-use turnpike_shared::usage_recorder::UsageRecorder;
-use turnpike_shared::web::{Admits, CursorKey, FunctionContext};
+use turnpike_shared::web::{Admits, CursorKey, Foundation};
 
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +33,11 @@ pub enum StartError {
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    admission: Admission,
+    foundation: Foundation,
     usage: UsageStore,
     users: UserStore,
     audit_log: AuditLog,
-    tokens: TokenVerifier,
     cursor_key: CursorKey,
-    clock: Clock,
-    recorder: UsageRecorder,
-    stage: StageConfig,
-    panic_path: Option<String>,
 }
 
 impl App {
@@ -58,43 +50,29 @@ impl App {
     pub async fn new(env: Environment, parts: AdmissionParts) -> Result<Self, StartError> {
         let stage = StageConfig::read(&env)?;
         let tables = UserTables::read(&env)?;
-        let panic_path = config::panic_path(&env, stage.stage)?;
         let audit_secret = config::audit_secret(&env, stage.stage)?;
         let audit_table = config::audit_table(&env)?;
-        let AdmissionParts {
-            dynamodb,
-            clock,
-            budgets,
-            recorder,
-            ..
-        } = parts.clone();
-        let (secret, admission) = tokio::try_join!(
+        let dynamodb = parts.dynamodb.clone();
+        let (secret, foundation) = tokio::try_join!(
             async { Ok::<_, StartError>(read_secret(&env, &audit_secret).await?) },
-            async { Ok(Admission::from_environment(&env, &stage, parts).await?) },
+            async { Ok(Foundation::lay("admin", &env, parts).await?) },
         )?;
         // Its cursors are made with a key from the same secret: that of the users' opens what was
         // answered to them.
         let secret = StageSecret::new(&secret)?;
-        // Every request with a token waits for the keys.
-        let keys = UserStore::new(&dynamodb.within(budgets.dynamodb), tables.clone());
         let users = UserStore::new(&dynamodb, tables);
         let usage = UsageStore::new(&dynamodb, config::usage_table(&env)?);
         Ok(Self(Arc::new(Inner {
-            admission,
-            tokens: TokenVerifier::new(keys, &stage.issuer, clock.clone()),
+            foundation,
             usage,
             users,
             audit_log: AuditLog::new(&dynamodb, audit_table, ChainKey::new(&secret)),
             cursor_key: CursorKey::new(&secret),
-            clock,
-            recorder,
-            stage,
-            panic_path,
         })))
     }
 
     pub(crate) fn admission(&self) -> &Admission {
-        &self.0.admission
+        self.0.foundation.admission()
     }
 
     pub(crate) fn usage(&self) -> &UsageStore {
@@ -114,22 +92,12 @@ impl App {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.foundation.now()
     }
 
-    pub(crate) fn cors(&self) -> Cors {
-        self.0.stage.cors.clone()
-    }
-
-    /// What records the requests that the function lets in.
-    pub fn recorder(&self) -> UsageRecorder {
-        self.0.recorder.clone()
-    }
-
-    pub(crate) fn function_context(&self) -> FunctionContext {
-        FunctionContext::new("admin", &self.0.stage.issuer, self.0.clock.clone())
-            .recorded_by(self.recorder())
-            .panicking_at(self.0.panic_path.clone())
+    /// What the function stands on.
+    pub fn foundation(&self) -> &Foundation {
+        &self.0.foundation
     }
 
     /// Makes a change of a user; their next request anywhere meets it.
@@ -151,15 +119,5 @@ pub(crate) fn done(administered: Administered) -> Result<User, Problem> {
             ProblemCode::LastAdmin,
             "Nobody else is an active admin.",
         )),
-    }
-}
-
-impl Admits for App {
-    fn admission(&self) -> &Admission {
-        &self.0.admission
-    }
-
-    async fn verify(&self, token: &SecretString) -> Result<Option<Claims>, StoreError> {
-        self.0.tokens.verify(token).await
     }
 }

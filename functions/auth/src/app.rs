@@ -240,6 +240,10 @@ impl KeepsAnswers for App {
         &self.0.answers
     }
 
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     async fn still_stands(
         &self,
         secret: &Secret,

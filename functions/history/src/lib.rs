@@ -7,8 +7,6 @@ mod analytics;
 mod app;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use turnpike_shared::web;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,10 +21,8 @@ fn described_routes() -> OpenApiRouter<App> {
 /// The function, ready to be served.
 pub fn router(app: App) -> Router {
     let (routes, _) = described_routes().split_for_parts();
-    let context = app.function_context();
-    let cors = app.cors();
-    let admitted = routes.layer(from_fn_with_state(app.clone(), web::admit::<App>));
-    web::with_conventions(admitted.with_state(app), context, &cors)
+    let foundation = app.foundation().clone();
+    foundation.around(routes.with_state(app))
 }
 
 /// The function's part of the OpenAPI document.

@@ -8,6 +8,6 @@ use turnpike_shared::runtime::{self, HttpFunction};
 fn main() -> ExitCode {
     runtime::serve("history", async |env| {
         let app = App::from_environment(env).await;
-        app.map(|app| HttpFunction::recorded_by(app.recorder(), router(app)))
+        app.map(|app| HttpFunction::on(&app.foundation().clone(), router(app)))
     })
 }

@@ -3,21 +3,18 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use secrecy::SecretString;
 use turnpike_shared::admission::{Admission, AdmissionParts, Caller, SetupError};
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::{
-    ApiKey, Claims, KeyChanges, KeyManager, KeyRefused, KeyRing, KeyState, StageSecret,
+    ApiKey, KeyChanges, KeyManager, KeyRefused, KeyRing, KeyState, StageSecret,
 };
-use turnpike_shared::clock::{Clock, Timestamp};
-use turnpike_shared::config::{self, ConfigError, Cors, Environment, StageConfig, UserTables};
+use turnpike_shared::clock::Timestamp;
+use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::Problem;
 use turnpike_shared::idempotency::{KeptAnswer, Secret};
-use turnpike_shared::stores::{SecretError, StoreError, UsageStore, UserStore, read_secret};
-use turnpike_shared::token_verifier::TokenVerifier;
-use turnpike_shared::usage_recorder::UsageRecorder;
+use turnpike_shared::stores::{SecretError, UsageStore, UserStore, read_secret};
 use turnpike_shared::web::{
-    Admits, Answer, AnswerKeeper, Answers, CursorKey, FunctionContext, KeepsAnswers, Repetition,
+    Admits, Answer, AnswerKeeper, Answers, CursorKey, Foundation, KeepsAnswers, Repetition,
 };
 
 use crate::api_keys::{self, NewApiKeyBody};
@@ -40,16 +37,11 @@ pub enum StartError {
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    admission: Admission,
+    foundation: Foundation,
     users: UserStore,
     usage: UsageStore,
-    tokens: TokenVerifier,
     cursor_key: CursorKey,
     answers: Answers,
-    clock: Clock,
-    recorder: UsageRecorder,
-    stage: StageConfig,
-    panic_path: Option<String>,
 }
 
 impl App {
@@ -62,38 +54,24 @@ impl App {
     pub async fn new(env: Environment, parts: AdmissionParts) -> Result<Self, StartError> {
         let stage = StageConfig::read(&env)?;
         let tables = UserTables::read(&env)?;
-        let panic_path = config::panic_path(&env, stage.stage)?;
         let secret = config::cursor_secret(&env, stage.stage)?;
-        let AdmissionParts {
-            dynamodb,
-            clock,
-            budgets,
-            recorder,
-            ..
-        } = parts.clone();
-        let (secret, admission) = tokio::try_join!(
+        let dynamodb = parts.dynamodb.clone();
+        let (secret, foundation) = tokio::try_join!(
             async { Ok::<_, StartError>(StageSecret::new(&read_secret(&env, &secret).await?)?) },
-            async { Ok(Admission::from_environment(&env, &stage, parts).await?) },
+            async { Ok(Foundation::lay("users", &env, parts).await?) },
         )?;
-        // Every request with a token waits for the keys.
-        let keys = UserStore::new(&dynamodb.within(budgets.dynamodb), tables.clone());
         let users = UserStore::new(&dynamodb, tables);
         Ok(Self(Arc::new(Inner {
-            admission,
-            tokens: TokenVerifier::new(keys, &stage.issuer, clock.clone()),
+            foundation,
             answers: Answers::new(&secret, users.clone()),
             users,
             usage: UsageStore::new(&dynamodb, config::usage_table(&env)?),
             cursor_key: CursorKey::new(&secret),
-            clock,
-            recorder,
-            stage,
-            panic_path,
         })))
     }
 
     pub(crate) fn admission(&self) -> &Admission {
-        &self.0.admission
+        self.0.foundation.admission()
     }
 
     pub(crate) fn users(&self) -> &UserStore {
@@ -109,27 +87,17 @@ impl App {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.foundation.now()
     }
 
     /// A key of the stage's kind, which nobody has had before.
     pub(crate) fn new_key(&self) -> ApiKey {
-        ApiKey::generate(self.0.stage.stage.key_kind())
+        ApiKey::generate(self.0.foundation.stage().stage.key_kind())
     }
 
-    pub(crate) fn cors(&self) -> Cors {
-        self.0.stage.cors.clone()
-    }
-
-    /// What records the requests that the function lets in.
-    pub fn recorder(&self) -> UsageRecorder {
-        self.0.recorder.clone()
-    }
-
-    pub(crate) fn function_context(&self) -> FunctionContext {
-        FunctionContext::new("users", &self.0.stage.issuer, self.0.clock.clone())
-            .recorded_by(self.recorder())
-            .panicking_at(self.0.panic_path.clone())
+    /// What the function stands on.
+    pub fn foundation(&self) -> &Foundation {
+        &self.0.foundation
     }
 
     /// Changes the caller's keys as `decide` says; the next request of anybody meets them so.
@@ -181,19 +149,13 @@ impl App {
     }
 }
 
-impl Admits for App {
-    fn admission(&self) -> &Admission {
-        &self.0.admission
-    }
-
-    async fn verify(&self, token: &SecretString) -> Result<Option<Claims>, StoreError> {
-        self.0.tokens.verify(token).await
-    }
-}
-
 impl KeepsAnswers for App {
     fn answers(&self) -> &Answers {
         &self.0.answers
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.foundation.now()
     }
 
     async fn still_stands(&self, secret: &Secret, _: &Repetition<'_>) -> Result<bool, Problem> {

@@ -45,11 +45,9 @@ fn described_routes() -> OpenApiRouter<App> {
 /// The function, ready to be served.
 pub fn router(app: App) -> Router {
     let (routes, _) = described_routes().split_for_parts();
-    let context = app.function_context();
-    let cors = app.cors();
+    let foundation = app.foundation().clone();
     let kept = routes.layer(from_fn_with_state(app.clone(), web::keep_answers::<App>));
-    let admitted = kept.layer(from_fn_with_state(app.clone(), web::admit::<App>));
-    web::with_conventions(admitted.with_state(app), context, &cors)
+    foundation.around(kept.with_state(app))
 }
 
 /// The function's part of the OpenAPI document.

@@ -8,6 +8,6 @@ use turnpike_users::{App, router};
 fn main() -> ExitCode {
     runtime::serve("users", async |env| {
         let app = App::from_environment(env).await;
-        app.map(|app| HttpFunction::recorded_by(app.recorder(), router(app)))
+        app.map(|app| HttpFunction::on(&app.foundation().clone(), router(app)))
     })
 }

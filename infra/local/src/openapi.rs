@@ -35,7 +35,10 @@ pub fn document() -> Result<Value, OpenApiError> {
     document.merge(turnpike_auth::openapi());
     document.merge(turnpike_users::openapi());
     document.merge(turnpike_admin::openapi());
+    document.merge(turnpike_query::openapi());
     document.merge(turnpike_history::openapi());
+    document.merge(turnpike_cache::openapi());
+    document.merge(turnpike_content::openapi());
     document.merge(turnpike_system::openapi());
     let mut document = serde_json::to_value(document)?;
     describe_tags(&mut document);

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use turnpike_shared::admission::{AdmissionParts, Budgets, Refusals};
+use turnpike_shared::afterwards::Afterwards;
 use turnpike_shared::auth::{Algorithm, PasswordHasher};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
@@ -80,6 +81,12 @@ pub enum StartError {
     AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
     Auth(#[from] turnpike_auth::StartError),
+    #[error("the function cache cannot start")]
+    Cache(#[from] turnpike_cache::StartError),
+    #[error("the function content cannot start")]
+    Content(#[from] turnpike_content::StartError),
+    #[error("the function query cannot start")]
+    Query(#[from] turnpike_query::StartError),
     #[error("the function history cannot start")]
     History(#[from] turnpike_history::StartError),
     #[error("the function audit-writer cannot start")]
@@ -122,6 +129,8 @@ pub struct Stack {
     _lock: Option<File>,
     /// Takes the records of all functions.
     pub recorder: UsageRecorder,
+    /// What the functions do after their answers.
+    afterwards: Afterwards,
     mailer: Option<Mailbox>,
     followers: Vec<Arc<Follower>>,
     /// What runs beside the requests: the recorder, the mailer, the followers, the schedules.
@@ -177,6 +186,7 @@ impl Stack {
             None => None,
         };
         let recorder = UsageRecorder::from_environment(&env, &dynamodb, clock.clone())?;
+        let afterwards = Afterwards::default();
         let admission = AdmissionParts {
             dynamodb,
             clock: clock.clone(),
@@ -184,6 +194,7 @@ impl Stack {
             policy,
             refusals: Refusals::default(),
             recorder: recorder.clone(),
+            afterwards: afterwards.clone(),
         };
         let events = Events::of(&template, embedded.as_ref(), &env, &admission).await?;
         let local = (mailbox.as_ref().zip(events.as_ref()))
@@ -221,6 +232,7 @@ impl Stack {
             embedded,
             _lock: lock,
             recorder,
+            afterwards,
             mailer: mailbox,
             followers: followers.unwrap_or_default(),
             background,
@@ -233,6 +245,7 @@ impl Stack {
     /// Writes the records that wait, and lets everything that follows a stream catch up, and what
     /// follows from that, until nothing is left; an event that fails ends it.
     pub async fn settle(&self) -> Result<(), SettleError> {
+        self.afterwards.done().await;
         self.recorder.flush().await;
         self.failed_sign_ins.flush_if_due().await;
         loop {
@@ -259,7 +272,10 @@ impl Stack {
         if tokio::time::timeout(patience, self.server).await.is_err() {
             tracing::warn!("requests were still running when the stack stopped");
         }
-        let flush = async { tokio::join!(self.recorder.flush(), self.failed_sign_ins.flush()) };
+        let flush = async {
+            self.afterwards.done().await;
+            tokio::join!(self.recorder.flush(), self.failed_sign_ins.flush())
+        };
         if tokio::time::timeout(patience, flush).await.is_err() {
             tracing::warn!("records were still waiting when the stack stopped");
         }
@@ -422,6 +438,9 @@ async fn functions(
     let system = turnpike_system::App::new(env, parts)?;
     let admin = turnpike_admin::App::new(env.clone(), admission.clone()).await?;
     let users = turnpike_users::App::new(env.clone(), admission.clone()).await?;
+    let cache = turnpike_cache::App::new(env.clone(), admission.clone()).await?;
+    let content = turnpike_content::App::new(env.clone(), admission.clone()).await?;
+    let query = turnpike_query::App::new(env.clone(), admission.clone()).await?;
     let history = turnpike_history::App::new(env.clone(), admission.clone()).await?;
     let parts = turnpike_auth::Parts { admission, hasher };
     let auth = turnpike_auth::App::new(env.clone(), parts).await?;
@@ -430,6 +449,12 @@ async fn functions(
         routers: HashMap::from([
             ("AdminFunction".to_owned(), turnpike_admin::router(admin)),
             ("AuthFunction".to_owned(), turnpike_auth::router(auth)),
+            ("CacheFunction".to_owned(), turnpike_cache::router(cache)),
+            (
+                "ContentFunction".to_owned(),
+                turnpike_content::router(content),
+            ),
+            ("QueryFunction".to_owned(), turnpike_query::router(query)),
             (
                 "HistoryFunction".to_owned(),
                 turnpike_history::router(history),

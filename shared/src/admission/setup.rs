@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Admission, Budgets, Refusals};
+use crate::afterwards::Afterwards;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, StageConfig, UserTables, ValkeyConfig};
 use crate::policy_source::{PolicyOrigin, PolicySource, PolicySourceError};
@@ -31,6 +32,8 @@ pub struct AdmissionParts {
     pub refusals: Refusals,
     /// Where what is let in is recorded: one for all functions of a process.
     pub recorder: UsageRecorder,
+    /// What is done after the answers: one for all functions of a process.
+    pub afterwards: Afterwards,
 }
 
 impl AdmissionParts {
@@ -44,6 +47,7 @@ impl AdmissionParts {
             budgets: Budgets::default(),
             policy: None,
             refusals: Refusals::default(),
+            afterwards: Afterwards::default(),
         })
     }
 }

@@ -221,6 +221,16 @@ pub fn usage_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::USAGE_TABLE).map(str::to_owned)
 }
 
+/// The name of the table of what users keep and ask for.
+pub fn work_table(env: &Environment) -> Result<String, ConfigError> {
+    env.required(&variables::WORK_TABLE).map(str::to_owned)
+}
+
+/// The name of the table of the cache's warm tier.
+pub fn cache_table(env: &Environment) -> Result<String, ConfigError> {
+    env.required(&variables::CACHE_TABLE).map(str::to_owned)
+}
+
 /// The name of the table of the audit log.
 pub fn audit_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::AUDIT_TABLE).map(str::to_owned)

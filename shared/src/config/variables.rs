@@ -29,6 +29,8 @@ variables! {
     IDENTITY_TABLE "TURNPIKE_IDENTITY_TABLE" "the name of the identity table";
     ADMISSION_TABLE "TURNPIKE_ADMISSION_TABLE" "the name of the admission table";
     USAGE_TABLE "TURNPIKE_USAGE_TABLE" "the name of the usage table";
+    WORK_TABLE "TURNPIKE_WORK_TABLE" "the name of the work table";
+    CACHE_TABLE "TURNPIKE_CACHE_TABLE" "the name of the cache table";
     AUDIT_TABLE "TURNPIKE_AUDIT_TABLE" "the name of the audit table";
     SIGNING_ALGORITHM "TURNPIKE_SIGNING_ALGORITHM" "RS256 or ES256";
     SIGNING_KEYS_SECRET "TURNPIKE_SIGNING_KEYS_SECRET" "the ARN of the secret with the signing keys";

@@ -24,7 +24,7 @@ use crate::errors::chain;
 use crate::failed_sign_ins::FailedSignIns;
 use crate::telemetry;
 use crate::usage_recorder::UsageRecorder;
-use crate::web::{PeerIp, TraceHeader};
+use crate::web::{Foundation, PeerIp, TraceHeader};
 use recorded::Recorders;
 
 /// The routes of an HTTP function, and what records them if they let requests in.
@@ -38,6 +38,16 @@ impl HttpFunction {
         Self {
             routes,
             recorders: Some(Recorders::of_usage(recorder)),
+        }
+    }
+
+    /// The routes of a function that stands on `foundation`.
+    pub fn on(foundation: &Foundation, routes: Router) -> Self {
+        let mut recorders = Recorders::of_usage(foundation.recorder().clone());
+        recorders.afterwards = foundation.afterwards().clone();
+        Self {
+            routes,
+            recorders: Some(recorders),
         }
     }
 

@@ -20,6 +20,7 @@ use lambda_runtime::{Error, LambdaInvocation, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use crate::afterwards::Afterwards;
 use crate::failed_sign_ins::FailedSignIns;
 use crate::usage_recorder::UsageRecorder;
 
@@ -31,6 +32,7 @@ const LAST_FLUSH: Duration = Duration::from_millis(400);
 pub(super) struct Recorders {
     pub(super) usage: UsageRecorder,
     pub(super) failed_sign_ins: Option<FailedSignIns>,
+    pub(super) afterwards: Afterwards,
 }
 
 impl Recorders {
@@ -38,33 +40,27 @@ impl Recorders {
         Self {
             usage,
             failed_sign_ins: None,
+            afterwards: Afterwards::default(),
         }
     }
 
     async fn flush_if_due(&self) {
-        let Self {
-            usage,
-            failed_sign_ins,
-        } = self;
-        match failed_sign_ins {
-            Some(failed) => {
-                tokio::join!(usage.flush_if_due(), failed.flush_if_due());
+        self.afterwards.done().await;
+        let failed_sign_ins = async {
+            if let Some(failed) = &self.failed_sign_ins {
+                failed.flush_if_due().await;
             }
-            None => usage.flush_if_due().await,
-        }
+        };
+        tokio::join!(self.usage.flush_if_due(), failed_sign_ins);
     }
 
     async fn flush(&self) {
-        let Self {
-            usage,
-            failed_sign_ins,
-        } = self;
-        match failed_sign_ins {
-            Some(failed) => {
-                tokio::join!(usage.flush(), failed.flush());
+        let failed_sign_ins = async {
+            if let Some(failed) = &self.failed_sign_ins {
+                failed.flush().await;
             }
-            None => usage.flush().await,
-        }
+        };
+        tokio::join!(self.afterwards.done(), self.usage.flush(), failed_sign_ins);
     }
 }
 

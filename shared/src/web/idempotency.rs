@@ -20,11 +20,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::admission::{Admits, ip_of, route_taken};
+use super::admission::{ip_of, route_taken};
 use super::body::{self, ReadBody};
 use super::single_header;
 use crate::admission::{Caller, Credential};
 use crate::auth::{EmailAddress, StageSecret};
+use crate::clock::Timestamp;
 use crate::errors::{FieldError, Problem, ProblemCode};
 use crate::idempotency::{
     Attempt, FirstAnswer, IdempotencyKey, IdempotencySecrets, KeptAnswer, KeyUser, Repeated,
@@ -40,8 +41,10 @@ pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-rep
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The state of a function that has routes which take a key.
-pub trait KeepsAnswers: Admits {
+pub trait KeepsAnswers: Clone + Send + Sync + 'static {
     fn answers(&self) -> &Answers;
+
+    fn now(&self) -> Timestamp;
 
     /// Whether what an answer showed still stands, so that it may be shown again to who repeats the
     /// request. Whoever is to know a password has to know it still.
@@ -227,7 +230,7 @@ async fn begin<A: KeepsAnswers>(
         key,
     });
     let fingerprint = answers.secrets.fingerprint_of(&record, &content);
-    let now = app.admission().now();
+    let now = app.now();
     let attempt = Attempt::begin(record, fingerprint, now);
     // Ahead of the call, which may have done its work although nobody waits for its answer.
     let running = Running::new(attempt.clone(), answers.clone());

@@ -7,6 +7,7 @@ mod admission;
 mod body;
 mod cors;
 pub mod fields;
+mod foundation;
 mod idempotency;
 mod limit_object;
 mod list;
@@ -29,6 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::ApiJson;
+pub use foundation::Foundation;
 pub use idempotency::{Answer, AnswerKeeper, Answers, KeepsAnswers, Repetition, keep_answers};
 pub use limit_object::{LimitStateObject, QuotaBody};
 pub use list::{CursorKey, ListOf, ListQuery, Page};
