@@ -63,8 +63,8 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{Open, Scoped, Session, Uncounted};
     use Scope::{
-        AdminRead, AdminWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck, ProfileRead,
-        ProfileWrite, UsageRead,
+        AdminRead, AdminWrite, CacheRead, CacheWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck,
+        ProfileRead, ProfileWrite, UsageRead,
     };
     &[
         route(
@@ -77,6 +77,18 @@ pub const ROUTES: &[Route] = {
         route(
             "GET",
             "/api/v1/admin/audit-log/verify",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route(
+            "POST",
+            "/api/v1/admin/cache/clear",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/admin/cache/stats",
             "admin",
             Scoped(AdminRead),
         ),
@@ -147,6 +159,24 @@ pub const ROUTES: &[Route] = {
             "/api/v1/auth/verify-email/request",
             "default",
             Session,
+        ),
+        route(
+            "POST",
+            "/api/v1/cache/clear",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/cache/invalidate",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/cache/stats",
+            "dataset_ops",
+            Scoped(CacheRead),
         ),
         route("POST", "/api/v1/keys/verify", "default", Scoped(KeysVerify)),
         route(
