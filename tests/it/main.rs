@@ -13,6 +13,8 @@ mod architecture;
 mod audit;
 mod auth;
 mod authorizer;
+mod cache;
+mod caching;
 mod configuration;
 mod conventions;
 mod denials;
