@@ -141,7 +141,10 @@ impl App {
         if news(counted).is_none() {
             return Ok(false);
         }
-        let spent = self.admission.month_used(owner.id, month).await?;
+        // Nobody is told of what may not have happened: without Valkey, a later run tells it.
+        let Some(spent) = self.admission.month_used(owner.id, month).await? else {
+            return Ok(false);
+        };
         let Some(threshold) = news(spent) else {
             return Ok(false);
         };
