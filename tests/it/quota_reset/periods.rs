@@ -92,6 +92,30 @@ async fn a_schedule_that_is_up_to_three_months_late_loses_no_month() {
 }
 
 #[tokio::test]
+async fn a_reset_at_the_turn_of_the_month_in_which_one_with_an_older_reset_is_forgotten() {
+    let ground = Ground::at("2026-07-20T00:00:00Z").await;
+    let ada = ground.user(1).await;
+    ada.uses(4).await;
+    ada.is_reset().await;
+    let months = ["2026-07", "2026-08", "2026-09", "2026-10"];
+    for (used, month) in (1..).zip(months) {
+        ground.be_at(&format!("{month}-25T00:00:00Z"));
+        ada.uses(used).await;
+    }
+
+    ground.be_at("2026-11-01T00:00:00Z");
+    ada.is_reset().await;
+
+    assert_eq!(ada.counted().await, 0);
+    ground.be_at("2026-11-01T00:10:00Z");
+    ground.reset(&ground.app().await).await.unwrap();
+    assert_eq!(ground.charged(ada.id, "2026-07").await, None, "too late");
+    for (used, month) in (1..).zip(months).skip(1) {
+        assert_eq!(ground.charged(ada.id, month).await, Some(used), "{month}");
+    }
+}
+
+#[tokio::test]
 async fn a_late_clock_counts_in_the_new_month_once_the_old_one_is_closed() {
     let ground = Ground::at("2026-11-20T00:00:00Z").await;
     let ada = ground.user(1).await;
