@@ -14,6 +14,7 @@ mod audit_outbox;
 mod audit_writer;
 mod client;
 mod error;
+mod history;
 mod idempotency;
 mod key_set;
 mod mailing;
@@ -31,6 +32,7 @@ mod transaction;
 mod usage;
 mod user_lists;
 pub mod valkey;
+mod work;
 
 use std::fmt::Display;
 
@@ -48,6 +50,7 @@ pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 pub use error::StoreError;
+pub use history::HistoryStore;
 pub use mailing::{MailQueued, PreparedMail, mail_of_outbox_key};
 pub use one_time_tokens::Redeemed;
 pub use passwords::PasswordChanged;
@@ -60,6 +63,7 @@ pub use standing::Standing;
 pub use usage::{UsageStore, Whose, Written};
 pub use user_lists::{UserPage, UsersListed};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
+pub use work::NewestFirst;
 
 use crate::config::{Tables, UserTables};
 use tables::{PK, SK};
