@@ -49,7 +49,7 @@ async fn jobs_are_shown_newest_first_with_their_progress_and_to_their_user_alone
     let bob = stack.register("bob@example.com").await;
     let jobs = jobs(&stack).await;
     let now = stack.now();
-    let older = job_of(&ada, now.minus(Duration::from_secs(60)));
+    let older = job_of(&ada, now.minus(Duration::from_mins(1)));
     let ended = Job {
         status: JobStatus::CompletedWithErrors,
         workflow_type: WorkflowType::UsageExport,
