@@ -13,6 +13,7 @@ use turnpike_shared::ids::UserId;
 use turnpike_shared::stores::{
     Administered, AuditLog, SecretError, StoreError, UsageStore, UserStore, read_secret,
 };
+use turnpike_shared::upstreams::Breakers;
 use turnpike_shared::web::{Admits, CursorKey, Foundation};
 
 /// Why the function cannot start.
@@ -36,6 +37,7 @@ struct Inner {
     foundation: Foundation,
     usage: UsageStore,
     users: UserStore,
+    breakers: Breakers,
     audit_log: AuditLog,
     cursor_key: CursorKey,
 }
@@ -53,6 +55,7 @@ impl App {
         let audit_secret = config::audit_secret(&env, stage.stage)?;
         let audit_table = config::audit_table(&env)?;
         let dynamodb = parts.dynamodb.clone();
+        let breakers = Breakers::from_environment(&env, &parts)?;
         let (secret, foundation) = tokio::try_join!(
             async { Ok::<_, StartError>(read_secret(&env, &audit_secret).await?) },
             async { Ok(Foundation::lay("admin", &env, parts).await?) },
@@ -66,6 +69,7 @@ impl App {
             foundation,
             usage,
             users,
+            breakers,
             audit_log: AuditLog::new(&dynamodb, audit_table, ChainKey::new(&secret)),
             cursor_key: CursorKey::new(&secret),
         })))
@@ -81,6 +85,10 @@ impl App {
 
     pub(crate) fn users(&self) -> &UserStore {
         &self.0.users
+    }
+
+    pub(crate) fn breakers(&self) -> &Breakers {
+        &self.0.breakers
     }
 
     pub(crate) fn audit_log(&self) -> &AuditLog {
