@@ -260,12 +260,9 @@ async fn the_place_of_an_instance_that_died_over_its_trial_is_taken_after_a_whil
 }
 
 #[tokio::test]
-async fn simultaneous_failures_open_it_once_and_all_count() {
+async fn simultaneous_failures_on_as_many_instances_open_it_once() {
     let (ground, upstream) = (Ground::new().await, broken().await);
-    let policy = Arc::new(policy_of(
-        &upstream,
-        &FIELDS.replace("failures = 5", "failures = 32"),
-    ));
+    let policy = Arc::new(policy_of(&upstream, FIELDS));
     let transitions = Transitions::default();
     let _logging = transitions.listen();
 
@@ -275,11 +272,7 @@ async fn simultaneous_failures_open_it_once_and_all_count() {
     });
     join_all(calls).await;
 
-    let refused = get(&ground.instance(), &policy, "/").await;
-    // What many write at once may be given up after some tries; nothing else may be lost.
-    if !is_refused(&refused) {
-        fail(&ground.instance(), &policy, 31).await;
-    }
+    assert!(is_refused(&get(&ground.instance(), &policy, "/").await));
     assert_eq!(transitions.all(), ["closed to open"]);
 }
 
