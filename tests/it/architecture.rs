@@ -56,6 +56,7 @@ fn the_domain_knows_neither_aws_nor_http() {
         "jobs",
         "limits",
         "mail",
+        "upstreams",
     ];
 
     for (path, text) in domain.into_iter().flat_map(module) {
