@@ -49,12 +49,15 @@ fn the_domain_knows_neither_aws_nor_http() {
     let domain = [
         "audit",
         "auth",
+        "behavior",
+        "content",
         "errors",
         "history",
         "idempotency",
         "jobs",
         "limits",
         "mail",
+        "preferences",
     ];
 
     for (path, text) in domain.into_iter().flat_map(module) {
