@@ -50,6 +50,8 @@ fn the_domain_knows_neither_aws_nor_http() {
         "audit",
         "auth",
         "cache",
+        "behavior",
+        "content",
         "errors",
         "history",
         "idempotency",
@@ -57,6 +59,7 @@ fn the_domain_knows_neither_aws_nor_http() {
         "limits",
         "mail",
         "upstreams",
+        "preferences",
     ];
 
     for (path, text) in domain.into_iter().flat_map(module) {
