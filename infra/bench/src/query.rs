@@ -46,13 +46,13 @@ pub(crate) struct Queries {
 /// What the program `caching` found.
 #[derive(Deserialize)]
 pub(crate) struct Cached {
-    pub(crate) tiers: Vec<Tier>,
+    pub(crate) tiers: Vec<Hit>,
     pub(crate) trace: Trace,
 }
 
 /// A hit in one tier.
 #[derive(Deserialize)]
-pub(crate) struct Tier {
+pub(crate) struct Hit {
     pub(crate) tier: String,
     pub(crate) has_valkey: bool,
     pub(crate) p50_nanos: u64,

@@ -11,7 +11,7 @@ use crate::error::{BenchError, read};
 use crate::load::Outcome;
 use crate::machine::Line;
 use crate::memory::Memory;
-use crate::query::{Queries, Tier, Trace};
+use crate::query::{Hit, Queries, Trace};
 use crate::sizes::Size;
 use crate::start::{HELLO, RUNS, Start};
 use crate::statistics::Sample;
@@ -289,7 +289,7 @@ fn routes(routes: &[(&str, Outcome)]) -> String {
     text
 }
 
-fn tiers(tiers: &[Tier], upstream: &Sample) -> String {
+fn tiers(tiers: &[Hit], upstream: &Sample) -> String {
     let mut text = String::from("| an answer from | p50 | p99 |\n|---|---:|---:|\n");
     for tier in tiers {
         let label = match (tier.tier.as_str(), tier.has_valkey) {

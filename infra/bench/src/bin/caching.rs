@@ -5,6 +5,7 @@
 //! HTTP, which runs in this process on a thread of its own. The upstream is a sleep: what is counted
 //! is how often it is called.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -36,6 +37,7 @@ const BUDGET: Duration = Duration::from_secs(5);
 const FRESH_FOR: Duration = Duration::from_mins(10);
 /// An answer of the usual size.
 const VALUE_BYTES: usize = 2_048;
+const NOT_KEPT: &str = "no tier had what was put there";
 
 /// Hits that are measured of each tier.
 const HITS: u64 = 1_000;
@@ -107,9 +109,7 @@ impl Stores {
 async fn tiers(stores: &Stores) -> Result<Vec<Value>, Failure> {
     let filler = stores.instance(true).await;
     for number in 0..HITS {
-        let value = Bytes::from(vec![0x2a; VALUE_BYTES]);
-        let compute = move |_| computed(value.clone());
-        get(&filler.cache, number, compute).await?;
+        get(&filler.cache, number, |_| ready(Ok(computed()))).await?;
     }
     filler.afterwards.done().await;
     let mut figures = vec![];
@@ -119,7 +119,7 @@ async fn tiers(stores: &Stores) -> Result<Vec<Value>, Failure> {
             let mut times = vec![];
             for number in 0..HITS {
                 let begun = Instant::now();
-                let cached = get(&instance.cache, number, |_| not_computed()).await?;
+                let cached = get(&instance.cache, number, |_| ready(Err(NOT_KEPT))).await?;
                 times.push(begun.elapsed());
                 if cached.tier != Some(tier) {
                     return Err(format!("{tier:?} was asked, and {cached:?} came").into());
@@ -177,7 +177,7 @@ async fn trace(stores: &Stores) -> Result<Value, Failure> {
                     async move {
                         calls[key].fetch_add(1, Ordering::Relaxed);
                         sleep(COMPUTATION).await;
-                        computed(Bytes::from(vec![0x2a; VALUE_BYTES])).await
+                        Ok(computed())
                     }
                 };
                 let cached = get(&cache, number, upstream).await?;
@@ -228,7 +228,7 @@ fn zipf(count: usize, distinct: usize) -> Vec<usize> {
     draws.collect()
 }
 
-/// The next number from 0 to 1 (SplitMix64; Steele, Lea and Flood, 2014).
+/// The next number from 0 to 1 (`SplitMix64`; Steele, Lea and Flood, 2014).
 fn uniform(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
@@ -260,17 +260,13 @@ fn key(number: u64) -> CacheKey {
     }
 }
 
-async fn computed(value: Bytes) -> Result<Computed, &'static str> {
-    Ok(Computed {
-        value,
+fn computed() -> Computed {
+    Computed {
+        value: Bytes::from(vec![0x2a; VALUE_BYTES]),
         fresh_for: FRESH_FOR,
         stale_for: Duration::ZERO,
         is_stored: true,
-    })
-}
-
-async fn not_computed() -> Result<Computed, &'static str> {
-    Err("no tier had what was put there")
+    }
 }
 
 /// The embedded engine, on a free port; its address.
