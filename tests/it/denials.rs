@@ -156,9 +156,9 @@ fn the_table_of_routes_has_every_versioned_route_with_the_same_rule() {
             let access = match route.access {
                 routes::Access::Open => Open,
                 routes::Access::Session => Session,
-                routes::Access::Scoped(scope) | routes::Access::Uncounted(scope) => {
-                    Scope(scope.as_str())
-                }
+                routes::Access::Scoped(scope)
+                | routes::Access::Uncounted(scope)
+                | routes::Access::ByHandler(scope) => Scope(scope.as_str()),
             };
             format!("{:?}", (route.method, route.path, access))
         })

@@ -203,7 +203,7 @@ fn general_problems(operation: &Value, access: Option<Access>) -> BTreeSet<&'sta
         match access {
             Access::Open => {}
             Access::Session => codes.push(ProblemCode::SessionRequired),
-            Access::Scoped(_) | Access::Uncounted(_) => codes.extend([
+            Access::Scoped(_) | Access::Uncounted(_) | Access::ByHandler(_) => codes.extend([
                 ProblemCode::MissingScope,
                 ProblemCode::EmailNotVerified,
                 ProblemCode::IpNotAllowed,

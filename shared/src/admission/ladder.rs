@@ -104,22 +104,32 @@ impl Ladder {
         self.noticed(answer)
     }
 
-    /// Takes back what was counted. What cannot be taken back stays counted.
-    pub(super) async fn refund(&self, subject: &Subject, counted: &[(Check, Reading)]) {
+    /// Takes back what was counted; says whether a store did so. What cannot be taken back stays
+    /// counted.
+    pub(super) async fn refund(&self, subject: &Subject, counted: &[(Check, Reading)]) -> bool {
         self.memory.refund(subject, counted);
         let answer = match &self.valkey {
             None => self.dynamodb.refund(subject, counted).await,
             Some(valkey) => match valkey.refund(subject, counted).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(ValkeyError::Store(error)) => Err(error),
                 Err(ValkeyError::Away(_) | ValkeyError::NoLink) => {
                     self.dynamodb.refund(subject, counted).await
                 }
             },
         };
-        if let Err(error) = self.noticed(answer) {
-            tracing::warn!(cause = chain(&error), "a refund could not be made");
+        match self.noticed(answer) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(cause = chain(&error), "a refund could not be made");
+                false
+            }
         }
+    }
+
+    /// Takes back what this process counted alone, as no store answered.
+    pub(super) fn refund_alone(&self, subject: &Subject, counted: &[(Check, Reading)]) {
+        self.memory.refund(subject, counted);
     }
 
     /// Logs once that DynamoDB has gone or come back.

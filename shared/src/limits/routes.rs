@@ -21,6 +21,9 @@ pub enum Access {
     Scoped(Scope),
     /// As `Scoped`, and nothing is counted: who asks how limits stand uses up none.
     Uncounted(Scope),
+    /// As `Scoped`, but class and cost stand in the request: its handler lets it in. The route's
+    /// class is the one of a request that names nothing with another.
+    ByHandler(Scope),
 }
 
 /// A route.
