@@ -18,6 +18,7 @@ pub mod ids;
 pub mod limits;
 pub mod mail;
 pub mod policy_source;
+pub mod queries;
 pub mod runtime;
 pub mod stores;
 pub mod telemetry;

@@ -37,8 +37,16 @@ fn all_sources() -> Vec<(PathBuf, String)> {
 fn the_domain_knows_neither_aws_nor_http() {
     let foreign =
         Regex::new(r"\b(aws_sdk_\w+|aws_config|redis|axum|lambda_http|lambda_runtime)::").unwrap();
-    let domain = ["audit", "auth", "errors", "idempotency", "limits", "mail"]
-        .map(|module| sources(&format!("shared/src/{module}")));
+    let domain = [
+        "audit",
+        "auth",
+        "errors",
+        "idempotency",
+        "limits",
+        "mail",
+        "queries",
+    ]
+    .map(|module| sources(&format!("shared/src/{module}")));
 
     for (path, text) in domain.into_iter().flatten() {
         assert!(
