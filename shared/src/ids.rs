@@ -105,6 +105,12 @@ id!(
 );
 
 id!(
+    /// A query that a user asked: `qry_…`.
+    QueryId,
+    "qry_"
+);
+
+id!(
     /// Usage records that are written down together: `bat_…`. Never shown.
     BatchId,
     "bat_"

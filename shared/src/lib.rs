@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod errors;
 pub mod failed_sign_ins;
+pub mod history;
 pub mod idempotency;
 pub mod ids;
 pub mod limits;

@@ -16,6 +16,7 @@ mod batch_get;
 mod client;
 mod condition;
 mod error;
+mod history;
 mod idempotency;
 mod key_set;
 mod mailing;
@@ -33,6 +34,7 @@ mod transaction;
 mod usage;
 mod user_lists;
 pub mod valkey;
+mod work;
 
 use std::fmt::Display;
 
@@ -52,6 +54,7 @@ use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 use condition::if_condition_held;
 pub use error::StoreError;
+pub use history::HistoryStore;
 pub use mailing::{MailQueued, PreparedMail, mail_of_outbox_key};
 pub use one_time_tokens::Redeemed;
 pub use passwords::PasswordChanged;
@@ -64,6 +67,7 @@ pub use standing::Standing;
 pub use usage::{UsageStore, Whose, Written};
 pub use user_lists::{UserPage, UsersListed};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
+pub use work::NewestFirst;
 
 use crate::config::{Tables, UserTables};
 use tables::{PK, SK};

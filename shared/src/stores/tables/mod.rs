@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod credentials;
 pub(crate) mod identity;
 pub(crate) mod usage;
+pub(crate) mod work;
 
 /// The partition key of every table.
 pub(crate) const PK: &str = "pk";
