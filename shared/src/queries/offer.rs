@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn policy() -> Policy {
-        let text = "version = 1\n\
+        let text = "version = 1\n[tiers.anonymous]\nhour = 60\n\
             [tiers.free]\nhour = 100\n\
             [tiers.pro]\nfeatures = [\"ai_summarization\"]\n\
             [upstreams.library]\nbase_url = \"http://127.0.0.1:1\"\n\
