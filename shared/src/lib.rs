@@ -24,6 +24,7 @@ pub mod runtime;
 pub mod stores;
 pub mod telemetry;
 pub mod token_verifier;
+pub mod upstreams;
 pub mod usage;
 pub mod usage_recorder;
 pub mod web;

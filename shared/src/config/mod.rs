@@ -5,6 +5,7 @@
 
 mod authorizer;
 mod stage;
+mod upstreams;
 mod valkey;
 mod variables;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use authorizer::{AuthorizerConfig, AuthorizerResponse};
 pub use stage::{Cors, Stage, StageConfig};
+pub use upstreams::UpstreamSecretSource;
 pub use valkey::{Login, ServerlessCache, Topology, Transport, ValkeyConfig, ValkeyServer};
 pub use variables::{VARIABLES, Variable};
 
