@@ -111,6 +111,12 @@ id!(
 );
 
 id!(
+    /// A job: `job_…`.
+    JobId,
+    "job_"
+);
+
+id!(
     /// Usage records that are written down together: `bat_…`. Never shown.
     BatchId,
     "bat_"

@@ -16,6 +16,7 @@ pub mod failed_sign_ins;
 pub mod history;
 pub mod idempotency;
 pub mod ids;
+pub mod jobs;
 pub mod limits;
 pub mod mail;
 pub mod policy_source;

@@ -52,6 +52,7 @@ fn the_domain_knows_neither_aws_nor_http() {
         "errors",
         "history",
         "idempotency",
+        "jobs",
         "limits",
         "mail",
         "queries",

@@ -139,7 +139,7 @@ impl KeysConfig {
     }
 }
 
-/// The secret that the cursors of `users` are made with.
+/// The secret that the cursors of most lists, and the answers kept for repetitions, are made with.
 pub fn cursor_secret(env: &Environment, stage: Stage) -> Result<SecretSource, ConfigError> {
     secret_source(
         env,

@@ -37,7 +37,7 @@ variables! {
     SIGNING_KEYS "TURNPIKE_SIGNING_KEYS" "unset, or in development and testing the signing keys themselves, as `turnpike-local signing-keys` prints them";
     AUTH_SECRET_ARN "TURNPIKE_AUTH_SECRET_ARN" "the ARN of the secret that refresh tokens and cursors are made with";
     AUTH_SECRET "TURNPIKE_AUTH_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
-    CURSOR_SECRET_ARN "TURNPIKE_CURSOR_SECRET_ARN" "the ARN of the secret that the list cursors of the function users are made with";
+    CURSOR_SECRET_ARN "TURNPIKE_CURSOR_SECRET_ARN" "the ARN of the secret that the list cursors of the functions users, history and content are made with";
     CURSOR_SECRET "TURNPIKE_CURSOR_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
     AUDIT_SECRET_ARN "TURNPIKE_AUDIT_SECRET_ARN" "the ARN of the secret that the audit log is chained with";
     AUDIT_SECRET "TURNPIKE_AUDIT_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";

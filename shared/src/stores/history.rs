@@ -22,16 +22,7 @@ impl HistoryStore {
 
     /// Writes a query down. With the same record, a second call changes nothing.
     pub async fn record(&self, record: &QueryRecord) -> Result<(), StoreError> {
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(to_item(QueryItem::from(record))?));
-        put.send()
-            .await
-            .map(|_| ())
-            .map_err(|error| StoreError::from_sdk("PutItem", error))
+        self.table.put(to_item(QueryItem::from(record))?).await
     }
 
     /// At most `limit` queries of a user, newest first, from behind `behind` on.

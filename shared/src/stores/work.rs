@@ -43,6 +43,16 @@ impl WorkTable {
         }
     }
 
+    /// Puts an item, in the place of what was there.
+    pub(super) async fn put(&self, item: Item) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.name);
+        put.set_item(Some(item))
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| StoreError::from_sdk("PutItem", error))
+    }
+
     /// A user's items whose sort keys begin with `prefix`, from behind `behind` on. They expire in the
     /// order in which they were made.
     pub(super) async fn newest_first<T: DeserializeOwned>(

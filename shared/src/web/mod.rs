@@ -6,6 +6,7 @@
 mod admission;
 mod body;
 mod cors;
+mod cursor_secret;
 mod deadline;
 pub mod fields;
 mod foundation;
@@ -32,6 +33,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::{ApiJson, LargeJson};
+pub use cursor_secret::{CursorSecretError, cursor_secret};
 pub use deadline::Deadline;
 pub use foundation::Foundation;
 pub use idempotency::{Answer, AnswerKeeper, Answers, KeepsAnswers, Repetition, keep_answers};
