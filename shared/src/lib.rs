@@ -9,6 +9,7 @@ pub mod admission;
 pub mod afterwards;
 pub mod audit;
 pub mod auth;
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod errors;

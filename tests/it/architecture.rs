@@ -49,6 +49,7 @@ fn the_domain_knows_neither_aws_nor_http() {
     let domain = [
         "audit",
         "auth",
+        "cache",
         "errors",
         "history",
         "idempotency",

@@ -334,6 +334,12 @@ impl Admission {
         self.0.policy.current().await
     }
 
+    /// The link to Valkey, if there is to be one: a process has no need of a second.
+    pub fn valkey_link(&self) -> Option<ValkeyLink> {
+        let valkey = self.0.ladder.valkey()?;
+        Some(valkey.link().clone())
+    }
+
     /// What is away, as far as this process has noticed.
     pub fn degraded(&self) -> Degraded {
         self.0.ladder.degraded()

@@ -233,6 +233,19 @@ pub fn cache_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::CACHE_TABLE).map(str::to_owned)
 }
 
+/// The function's memory in bytes; `None` outside of Lambda.
+pub fn function_memory(env: &Environment) -> Result<Option<u64>, ConfigError> {
+    let bytes_of = |text: &str| {
+        let megabytes: u64 = text.parse().ok()?;
+        megabytes.checked_mul(1024 * 1024)
+    };
+    let read = |text: &str| {
+        let refused = || variables::FUNCTION_MEMORY.error(format!("it is {text:?}"));
+        bytes_of(text).ok_or_else(refused)
+    };
+    env.get(&variables::FUNCTION_MEMORY).map(read).transpose()
+}
+
 /// The name of the table of the audit log.
 pub fn audit_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::AUDIT_TABLE).map(str::to_owned)

@@ -57,6 +57,7 @@ variables! {
     ADMIN_EMAIL "TURNPIKE_ADMIN_EMAIL" "the e-mail address of the local stack's first admin";
     ADMIN_PASSWORD "TURNPIKE_ADMIN_PASSWORD" "the password of the local stack's first admin, as strong as any user's";
     TEST_PANIC_PATH "TURNPIKE_TEST_PANIC_PATH" "unset, or in testing a path whose handler is to panic";
+    FUNCTION_MEMORY "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" "the function's memory in megabytes, as Lambda sets it";
     AWS_REGION "AWS_REGION" "the AWS region, as Lambda sets it";
     AWS_ACCESS_KEY_ID "AWS_ACCESS_KEY_ID" "an AWS access key id, as Lambda sets it";
     AWS_SECRET_ACCESS_KEY "AWS_SECRET_ACCESS_KEY" "an AWS secret access key, as Lambda sets it";

@@ -13,6 +13,7 @@ mod audit_log;
 mod audit_outbox;
 mod audit_writer;
 mod batch_get;
+pub(crate) mod cache;
 mod client;
 mod condition;
 mod error;
