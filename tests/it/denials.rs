@@ -78,6 +78,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ),
     ("POST", "/api/v1/keys/verify", Scope("keys:verify")),
     ("POST", "/api/v1/limits/check", Scope("limits:check")),
+    ("POST", "/api/v1/query", Scope("query:run")),
     ("GET", "/api/v1/users/api-keys", Scope("keys:read")),
     ("POST", "/api/v1/users/api-keys", Scope("keys:write")),
     ("DELETE", "/api/v1/users/api-keys/{id}", Scope("keys:write")),

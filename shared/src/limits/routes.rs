@@ -64,10 +64,10 @@ const fn route(
 
 /// All of them.
 pub const ROUTES: &[Route] = {
-    use Access::{Open, Scoped, Session, Uncounted};
+    use Access::{ByHandler, Open, Scoped, Session, Uncounted};
     use Scope::{
         AdminRead, AdminWrite, HistoryRead, HistoryWrite, KeysRead, KeysVerify, KeysWrite,
-        LimitsCheck, ProfileRead, ProfileWrite, UsageRead,
+        LimitsCheck, ProfileRead, ProfileWrite, QueryRun, UsageRead,
     };
     &[
         route(
@@ -176,6 +176,7 @@ pub const ROUTES: &[Route] = {
             "default",
             Scoped(LimitsCheck),
         ),
+        route("POST", "/api/v1/query", "query", ByHandler(QueryRun)),
         route("GET", "/api/v1/users/api-keys", "default", Scoped(KeysRead)),
         route(
             "POST",
