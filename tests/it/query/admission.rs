@@ -54,7 +54,9 @@ fn with_body(call: Call, kind: &str, body: &str) -> Call {
 /// An upstream `library`, and a `model` that needs a feature, where users have four queries.
 fn policy(upstream: &TestUpstream) -> String {
     let base = &upstream.base;
-    let four = upstream.policy("library", "").replace("1000000/minute\"]", "4/hour\"]");
+    let four = upstream
+        .policy("library", "")
+        .replace("1000000/minute\"]", "4/hour\"]");
     format!("{four}\n[upstreams.model]\nbase_url = \"{base}\"\nrequires_feature = \"ai\"\n")
 }
 
