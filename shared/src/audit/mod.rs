@@ -120,4 +120,5 @@ pub enum Action {
     KeyRotated,
     KeyRevoked,
     SignInsFailed,
+    CacheCleared,
 }

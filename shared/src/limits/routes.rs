@@ -66,8 +66,8 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{ByHandler, Open, Scoped, Session, Uncounted};
     use Scope::{
-        AdminRead, AdminWrite, HistoryRead, HistoryWrite, KeysRead, KeysVerify, KeysWrite,
-        LimitsCheck, ProfileRead, ProfileWrite, QueryRun, UsageRead,
+        AdminRead, AdminWrite, CacheRead, CacheWrite, HistoryRead, HistoryWrite, KeysRead,
+        KeysVerify, KeysWrite, LimitsCheck, ProfileRead, ProfileWrite, QueryRun, UsageRead,
     };
     &[
         route(
@@ -80,6 +80,18 @@ pub const ROUTES: &[Route] = {
         route(
             "GET",
             "/api/v1/admin/audit-log/verify",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route(
+            "POST",
+            "/api/v1/admin/cache/clear",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/admin/cache/stats",
             "admin",
             Scoped(AdminRead),
         ),
@@ -150,6 +162,24 @@ pub const ROUTES: &[Route] = {
             "/api/v1/auth/verify-email/request",
             "default",
             Session,
+        ),
+        route(
+            "POST",
+            "/api/v1/cache/clear",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/cache/invalidate",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/cache/stats",
+            "dataset_ops",
+            Scoped(CacheRead),
         ),
         route(
             "GET",
