@@ -216,6 +216,12 @@ pub const ROUTES: &[Route] = {
         )
         .with_idempotency_key(),
         route(
+            "DELETE",
+            "/api/v1/users/api-keys/{id}",
+            "default",
+            Scoped(KeysWrite),
+        ),
+        route(
             "GET",
             "/api/v1/users/api-keys/{id}",
             "default",
@@ -223,12 +229,6 @@ pub const ROUTES: &[Route] = {
         ),
         route(
             "PATCH",
-            "/api/v1/users/api-keys/{id}",
-            "default",
-            Scoped(KeysWrite),
-        ),
-        route(
-            "DELETE",
             "/api/v1/users/api-keys/{id}",
             "default",
             Scoped(KeysWrite),
