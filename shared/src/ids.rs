@@ -94,7 +94,7 @@ id!(
     "key_"
 );
 id!(
-    /// An event in the outbox: `evt_…`.
+    /// An event: one in the outbox, or one of a user's behaviour: `evt_…`.
     EventId,
     "evt_"
 );
@@ -102,6 +102,18 @@ id!(
     /// An entry of the audit log: `aud_…`.
     AuditId,
     "aud_"
+);
+
+id!(
+    /// A query that a user asked: `qry_…`.
+    QueryId,
+    "qry_"
+);
+
+id!(
+    /// A job: `job_…`.
+    JobId,
+    "job_"
 );
 
 id!(

@@ -5,6 +5,7 @@
 
 mod authorizer;
 mod stage;
+mod upstreams;
 mod valkey;
 mod variables;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use authorizer::{AuthorizerConfig, AuthorizerResponse};
 pub use stage::{Cors, Stage, StageConfig};
+pub use upstreams::UpstreamSecretSource;
 pub use valkey::{Login, ServerlessCache, Topology, Transport, ValkeyConfig, ValkeyServer};
 pub use variables::{VARIABLES, Variable};
 
@@ -137,7 +139,7 @@ impl KeysConfig {
     }
 }
 
-/// The secret that the cursors of `users` are made with.
+/// The secret that the cursors of most lists, and the answers kept for repetitions, are made with.
 pub fn cursor_secret(env: &Environment, stage: Stage) -> Result<SecretSource, ConfigError> {
     secret_source(
         env,

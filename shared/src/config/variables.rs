@@ -37,10 +37,12 @@ variables! {
     SIGNING_KEYS "TURNPIKE_SIGNING_KEYS" "unset, or in development and testing the signing keys themselves, as `turnpike-local signing-keys` prints them";
     AUTH_SECRET_ARN "TURNPIKE_AUTH_SECRET_ARN" "the ARN of the secret that refresh tokens and cursors are made with";
     AUTH_SECRET "TURNPIKE_AUTH_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
-    CURSOR_SECRET_ARN "TURNPIKE_CURSOR_SECRET_ARN" "the ARN of the secret that the list cursors of the function users are made with";
+    CURSOR_SECRET_ARN "TURNPIKE_CURSOR_SECRET_ARN" "the ARN of the secret that the list cursors of the functions users, history and content are made with";
     CURSOR_SECRET "TURNPIKE_CURSOR_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
     AUDIT_SECRET_ARN "TURNPIKE_AUDIT_SECRET_ARN" "the ARN of the secret that the audit log is chained with";
     AUDIT_SECRET "TURNPIKE_AUDIT_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
+    UPSTREAM_SECRETS_PREFIX "TURNPIKE_UPSTREAM_SECRETS_PREFIX" "what the names of upstreams' secrets begin with in AWS Secrets Manager, such as turnpike-prod/upstreams/";
+    UPSTREAM_SECRETS "TURNPIKE_UPSTREAM_SECRETS" "unset, or in development and testing the secrets of upstreams themselves, as a JSON object of names and texts";
     VALKEY_URL "TURNPIKE_VALKEY_URL" "unset, or the address of a Valkey, such as redis://127.0.0.1:6379 (in staging and production rediss:// and without a password)";
     VALKEY_CLUSTER "TURNPIKE_VALKEY_CLUSTER" "unset, or beside TURNPIKE_VALKEY_URL true or false: whether that Valkey is a cluster";
     VALKEY_CACHE "TURNPIKE_VALKEY_CACHE" "unset, or the name of a serverless cache of ElastiCache: at most 40 letters, digits and hyphens, a letter first";

@@ -21,6 +21,9 @@ pub enum Access {
     Scoped(Scope),
     /// As `Scoped`, and nothing is counted: who asks how limits stand uses up none.
     Uncounted(Scope),
+    /// As `Scoped`, but class and cost stand in the request: its handler lets it in. The route's
+    /// class is the one of a request that names nothing with another.
+    ByHandler(Scope),
 }
 
 /// A route.
@@ -61,10 +64,11 @@ const fn route(
 
 /// All of them.
 pub const ROUTES: &[Route] = {
-    use Access::{Open, Scoped, Session, Uncounted};
+    use Access::{ByHandler, Open, Scoped, Session, Uncounted};
     use Scope::{
-        AdminRead, AdminWrite, CacheRead, CacheWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck,
-        ProfileRead, ProfileWrite, UsageRead,
+        AdminRead, AdminWrite, BehaviorRead, BehaviorWrite, CacheRead, CacheWrite, ContentRead,
+        ContentWrite, HistoryRead, HistoryWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck,
+        PreferencesRead, PreferencesWrite, ProfileRead, ProfileWrite, QueryRun, UsageRead,
     };
     &[
         route(
@@ -93,6 +97,13 @@ pub const ROUTES: &[Route] = {
             Scoped(AdminRead),
         ),
         route("GET", "/api/v1/admin/policy", "admin", Scoped(AdminRead)),
+        route("GET", "/api/v1/admin/upstreams", "admin", Scoped(AdminRead)),
+        route(
+            "POST",
+            "/api/v1/admin/upstreams/{name}/reset",
+            "admin",
+            Scoped(AdminWrite),
+        ),
         route("GET", "/api/v1/admin/users", "admin", Scoped(AdminRead)),
         route(
             "GET",
@@ -160,6 +171,8 @@ pub const ROUTES: &[Route] = {
             "default",
             Session,
         ),
+        route("GET", "/api/v1/behavior", "default", Scoped(BehaviorRead)),
+        route("POST", "/api/v1/behavior", "upload", Scoped(BehaviorWrite)).with_idempotency_key(),
         route(
             "POST",
             "/api/v1/cache/clear",
@@ -178,6 +191,42 @@ pub const ROUTES: &[Route] = {
             "dataset_ops",
             Scoped(CacheRead),
         ),
+        route(
+            "DELETE",
+            "/api/v1/content/{location_id}",
+            "default",
+            Scoped(ContentWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/content/{location_id}",
+            "dataset_ops",
+            Scoped(ContentRead),
+        ),
+        route(
+            "PUT",
+            "/api/v1/content/{location_id}",
+            "upload",
+            Scoped(ContentWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/history/batch-jobs",
+            "dataset_ops",
+            Scoped(HistoryRead),
+        ),
+        route(
+            "GET",
+            "/api/v1/history/queries",
+            "dataset_ops",
+            Scoped(HistoryRead),
+        ),
+        route(
+            "DELETE",
+            "/api/v1/history/queries/{id}",
+            "dataset_ops",
+            Scoped(HistoryWrite),
+        ),
         route("POST", "/api/v1/keys/verify", "default", Scoped(KeysVerify)),
         route(
             "POST",
@@ -185,6 +234,32 @@ pub const ROUTES: &[Route] = {
             "default",
             Scoped(LimitsCheck),
         ),
+        route(
+            "DELETE",
+            "/api/v1/preferences",
+            "default",
+            Scoped(PreferencesWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/preferences",
+            "default",
+            Scoped(PreferencesRead),
+        ),
+        route(
+            "POST",
+            "/api/v1/preferences",
+            "default",
+            Scoped(PreferencesWrite),
+        )
+        .with_idempotency_key(),
+        route(
+            "PUT",
+            "/api/v1/preferences",
+            "default",
+            Scoped(PreferencesWrite),
+        ),
+        route("POST", "/api/v1/query", "query", ByHandler(QueryRun)),
         route("GET", "/api/v1/users/api-keys", "default", Scoped(KeysRead)),
         route(
             "POST",
@@ -194,6 +269,12 @@ pub const ROUTES: &[Route] = {
         )
         .with_idempotency_key(),
         route(
+            "DELETE",
+            "/api/v1/users/api-keys/{id}",
+            "default",
+            Scoped(KeysWrite),
+        ),
+        route(
             "GET",
             "/api/v1/users/api-keys/{id}",
             "default",
@@ -201,12 +282,6 @@ pub const ROUTES: &[Route] = {
         ),
         route(
             "PATCH",
-            "/api/v1/users/api-keys/{id}",
-            "default",
-            Scoped(KeysWrite),
-        ),
-        route(
-            "DELETE",
             "/api/v1/users/api-keys/{id}",
             "default",
             Scoped(KeysWrite),

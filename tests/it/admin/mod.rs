@@ -5,6 +5,7 @@ mod audit_log;
 mod cache;
 mod in_force;
 mod policy;
+mod upstreams;
 mod users;
 
 use serde_json::{Value, json};

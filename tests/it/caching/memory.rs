@@ -10,7 +10,7 @@ use super::ground::{Ground, Work, key, user};
 /// What the tier may hold in this test.
 const BOUND: u64 = 32 * 1024 * 1024;
 /// How large an entry is.
-const ENTRY: usize = 256 * 1024;
+const ENTRY: usize = 1024 * 1024;
 /// In front of the answer of the process that is filled.
 const ANSWER: &str = "resident KiB before and after: ";
 

@@ -27,7 +27,8 @@ async fn valkey_dies_in_the_middle_of_a_fill() {
 
     let answer = asked.await.unwrap();
     let next = instance.get(&key_of, &work).await;
-    let by_another = ground.instance().await.get(&key_of, &work).await;
+    let another = ground.instance_as(ground.making()).await;
+    let by_another = another.get(&key_of, &work).await;
 
     assert_eq!(
         (&*answer.value, answer.status),

@@ -6,6 +6,7 @@ pub(crate) mod cache;
 pub(crate) mod credentials;
 pub(crate) mod identity;
 pub(crate) mod usage;
+pub(crate) mod work;
 
 /// The partition key of every table.
 pub(crate) const PK: &str = "pk";
