@@ -3,6 +3,7 @@
 //! A URL leads to one file: `POST /api/v1/query` is `query.rs`.
 
 mod app;
+mod http_cache;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
