@@ -69,6 +69,13 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/health", Open),
     ("GET", "/api/v1/health/live", Open),
     ("GET", "/api/v1/health/ready", Open),
+    ("GET", "/api/v1/history/batch-jobs", Scope("history:read")),
+    ("GET", "/api/v1/history/queries", Scope("history:read")),
+    (
+        "DELETE",
+        "/api/v1/history/queries/{id}",
+        Scope("history:write"),
+    ),
     ("POST", "/api/v1/keys/verify", Scope("keys:verify")),
     ("POST", "/api/v1/limits/check", Scope("limits:check")),
     ("GET", "/api/v1/users/api-keys", Scope("keys:read")),

@@ -7,6 +7,7 @@
 mod admin;
 mod connector;
 mod engine;
+mod environment;
 mod events;
 mod gateway;
 mod keys;

@@ -8,30 +8,29 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_credential_types::provider::ProvideCredentials as _;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use turnpike_shared::admission::{AdmissionParts, Budgets, Refusals};
 use turnpike_shared::afterwards::Afterwards;
-use turnpike_shared::auth::{Algorithm, PasswordHasher};
+use turnpike_shared::auth::PasswordHasher;
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
 use turnpike_shared::failed_sign_ins::FailedSignIns;
-use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError, https_client};
+use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError};
 use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_system::DetailsAccess;
 
 use crate::admin::{self, FirstAdmin};
 use crate::connector;
 use crate::engine::{self, Embedded, Engine};
-use crate::events::{EventFunctions, FollowError, Follower, run_schedule};
+use crate::environment::{of_stack, on_aws, on_own_engine};
+use crate::events::{EventFunctions, Events, FollowError, Follower};
 use crate::gateway::Gateway;
-use crate::keys::StackKeys;
 use crate::local_routes;
 use crate::mailbox::{Mailbox, MailboxError};
-use crate::template::{Schedule, StreamMapping, Template, TemplateError};
+use crate::template::{Template, TemplateError};
 
 /// How a stack is to be started.
 pub struct Options {
@@ -196,7 +195,7 @@ impl Stack {
             recorder: recorder.clone(),
             afterwards: afterwards.clone(),
         };
-        let events = Events::of(&template, embedded.as_ref(), &env, &admission).await?;
+        let events = events_of(&template, embedded.as_ref(), &env, &admission).await?;
         let local = (mailbox.as_ref().zip(events.as_ref()))
             .filter(|_| addr.ip().is_loopback())
             .map(|(mailbox, events)| {
@@ -285,17 +284,6 @@ impl Stack {
     }
 }
 
-/// The environment with what holds of every stack.
-fn of_stack(env: Environment, base: &str, valkey: Option<String>) -> Environment {
-    let env = env
-        .or("TURNPIKE_ENVIRONMENT", "development")
-        .or("TURNPIKE_ISSUER", base);
-    match valkey {
-        Some(url) => env.with("TURNPIKE_VALKEY_URL", url),
-        None => env,
-    }
-}
-
 /// Makes the folder of the data, for its owner's eyes only, and takes it for this process alone:
 /// two would hand on each other's mails and keys.
 fn own_folder(folder: &Path) -> Result<File, StartError> {
@@ -345,58 +333,18 @@ fn client_of(embedded: Option<&Embedded>, env: &Environment) -> Result<DynamoDb,
     }
 }
 
-/// The event functions, and what invokes them.
-struct Events {
-    functions: Arc<EventFunctions>,
-    followers: Vec<Arc<Follower>>,
-    schedules: Vec<Schedule>,
-}
-
-impl Events {
-    /// As the template says. Only on the embedded engine: on a stage's own tables the stage's
-    /// functions are at work.
-    async fn of(
-        template: &Template,
-        embedded: Option<&Embedded>,
-        env: &Environment,
-        parts: &AdmissionParts,
-    ) -> Result<Option<Self>, StartError> {
-        let Some(embedded) = embedded else {
-            return Ok(None);
-        };
-        let functions = Arc::new(event_functions(template, env, parts).await?);
-        let streams = template.streams.iter().map(|stream| &stream.function);
-        let scheduled = template.schedules.iter().map(|schedule| &schedule.function);
-        if let Some(missing) = streams.chain(scheduled).find(|name| !functions.has(name)) {
-            let problem = format!("{missing} is in the template but not in the stack");
-            return Err(StartError::Engine(problem));
-        }
-        let follower = |mapping: &StreamMapping| {
-            let database = embedded.database.clone();
-            Arc::new(Follower::new(
-                mapping.clone(),
-                Arc::clone(&functions),
-                database,
-            ))
-        };
-        Ok(Some(Self {
-            followers: template.streams.iter().map(follower).collect(),
-            schedules: template.schedules.clone(),
-            functions,
-        }))
-    }
-
-    fn run(self) -> Vec<JoinHandle<()>> {
-        let follow = |follower: Arc<Follower>| tokio::spawn(follower.run());
-        let follows = self.followers.into_iter().map(follow);
-        let schedule = |schedule| {
-            let functions = Arc::clone(&self.functions);
-            tokio::spawn(run_schedule(schedule, functions))
-        };
-        follows
-            .chain(self.schedules.into_iter().map(schedule))
-            .collect()
-    }
+/// The event functions at work. On a stage's own tables those of the stage are.
+async fn events_of(
+    template: &Template,
+    embedded: Option<&Embedded>,
+    env: &Environment,
+    parts: &AdmissionParts,
+) -> Result<Option<Events>, StartError> {
+    let Some(embedded) = embedded else {
+        return Ok(None);
+    };
+    let functions = event_functions(template, env, parts).await?;
+    Events::of(template, embedded, functions).map(Some)
 }
 
 /// Every event function of the template, by the name that it is invoked with.
@@ -462,66 +410,5 @@ async fn functions(
             ("SystemFunction".to_owned(), turnpike_system::router(system)),
             ("UsersFunction".to_owned(), turnpike_users::router(users)),
         ]),
-    })
-}
-
-/// The environment for an engine of one's own: its tables are the template's, its keys the
-/// stack's.
-fn on_own_engine(
-    env: Environment,
-    template: &Template,
-    data: Option<&Path>,
-) -> Result<Environment, StartError> {
-    let algorithm = match env.lookup("TURNPIKE_SIGNING_ALGORITHM") {
-        Some("ES256") => Algorithm::ES256,
-        _ => Algorithm::RS256,
-    };
-    let keys = StackKeys::load(data, algorithm)?;
-    let mut env = env
-        .or("AWS_REGION", "us-east-1")
-        .or("AWS_ACCESS_KEY_ID", "local")
-        .or("AWS_SECRET_ACCESS_KEY", "local");
-    if env.lookup("TURNPIKE_SIGNING_KEYS_SECRET").is_none() {
-        env = env.or("TURNPIKE_SIGNING_KEYS", keys.signing_keys);
-    }
-    if env.lookup("TURNPIKE_AUTH_SECRET_ARN").is_none() {
-        env = env.or("TURNPIKE_AUTH_SECRET", keys.auth_secret);
-    }
-    if env.lookup("TURNPIKE_CURSOR_SECRET_ARN").is_none() {
-        env = env.or("TURNPIKE_CURSOR_SECRET", keys.cursor_secret);
-    }
-    if env.lookup("TURNPIKE_AUDIT_SECRET_ARN").is_none() {
-        env = env.or("TURNPIKE_AUDIT_SECRET", keys.audit_secret);
-    }
-    for (variable, table) in &template.table_variables {
-        env = env.with(variable, table);
-    }
-    Ok(env)
-}
-
-/// The environment for the tables of a deployed stage: the developer's own AWS credentials, as
-/// the AWS CLI would find them. Table names, issuer and secrets come from the environment.
-async fn on_aws(env: Environment) -> Result<Environment, StartError> {
-    let aws = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .http_client(https_client())
-        .load()
-        .await;
-    let region = aws
-        .region()
-        .ok_or_else(|| StartError::Aws("no region is configured".into()))?;
-    let provider = aws
-        .credentials_provider()
-        .ok_or_else(|| StartError::Aws("no credentials are configured".into()))?;
-    let credentials = provider
-        .provide_credentials()
-        .await
-        .map_err(|error| StartError::Aws(error.to_string()))?;
-    let env = env
-        .with("AWS_REGION", region.as_ref())
-        .with("AWS_ACCESS_KEY_ID", credentials.access_key_id())
-        .with("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key());
-    Ok(match credentials.session_token() {
-        Some(token) => env.with("AWS_SESSION_TOKEN", token),
-        None => env,
     })
 }

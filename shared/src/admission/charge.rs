@@ -1,6 +1,7 @@
 //! What a request that was let in counted, and how some of it is given back.
 
-use super::{Admission, Caller, CountedBy, notes};
+use super::ladder::{CountedBy, Refund};
+use super::{Admission, Caller, notes};
 use crate::limits::{Check, LimitReport, Reading, Subject};
 
 /// Somebody who was let in, how their limits stand, and what it cost them.
@@ -63,16 +64,17 @@ impl Admission {
         }
         let (subject, by) = (charge.subject.clone(), charge.by);
         let counted = charge.part(cost);
-        let ladder = &self.0.ladder;
-        match by {
-            CountedBy::NoStore => ladder.refund_alone(&subject, &counted),
+        let refund = if counted.is_empty() {
             // Whom nothing limits is recorded with what their requests cost all the same.
-            CountedBy::Store if counted.is_empty() => notes::given_back(cost, self.now()),
-            CountedBy::Store => {
-                if Box::pin(ladder.refund(&subject, &counted)).await {
-                    notes::given_back(cost, self.now());
-                }
-            }
+            Refund::Made
+        } else {
+            Box::pin(self.0.ladder.refund(&subject, &counted, by)).await
+        };
+        match refund {
+            Refund::Made => notes::given_back(cost, self.now()),
+            // A record never says more than was charged.
+            Refund::Unknown => notes::recorded_less(cost),
+            Refund::NotMade => {}
         }
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use self::directory::Directory;
-use self::ladder::{Ladder, Outcome};
+use self::ladder::{CountedBy, Ladder, Outcome};
 use crate::auth::{
     ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, Tier, User,
 };
@@ -206,7 +206,7 @@ pub struct Quota {
 
 /// What was counted and may be taken back.
 #[must_use = "what is held stays counted unless it is given back"]
-pub struct Held(Vec<(Subject, Check, Reading)>);
+pub struct Held(Vec<(Subject, (Check, Reading), CountedBy)>);
 
 /// Lets requests in, or not. Made once, shared by all requests.
 #[derive(Clone)]
@@ -299,15 +299,6 @@ enum Asked {
     Denied(Denied),
 }
 
-/// Who counted what was admitted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum CountedBy {
-    /// A store, in what is charged.
-    Store,
-    /// Nobody, or this process alone while no store answers.
-    NoStore,
-}
-
 impl Admission {
     fn new(
         parts: AdmissionParts,
@@ -341,6 +332,12 @@ impl Admission {
     /// The policy in force.
     pub async fn policy(&self) -> Arc<Policy> {
         self.0.policy.current().await
+    }
+
+    /// The link to Valkey, if there is to be one: a process has no need of a second.
+    pub fn valkey_link(&self) -> Option<ValkeyLink> {
+        let valkey = self.0.ladder.valkey()?;
+        Some(valkey.link().clone())
     }
 
     /// What is away, as far as this process has noticed.
@@ -451,11 +448,11 @@ impl Admission {
             let subject = &limits[0].0;
             let checks: Vec<Check> = limits.iter().map(|(_, check)| check.clone()).collect();
             let denied = match self.ask(subject, None, None, &checks, on_outage).await {
-                Asked::Admitted(report, readings, _) => {
+                Asked::Admitted(report, readings, by) => {
                     all.extend(report);
                     let counted = checks.into_iter().zip(readings);
-                    held.0
-                        .extend(counted.map(|(check, reading)| (subject.clone(), check, reading)));
+                    let counted = counted.map(|counted| (subject.clone(), counted, by));
+                    held.0.extend(counted);
                     continue;
                 }
                 Asked::Refused(report) => {
@@ -473,8 +470,8 @@ impl Admission {
 
     /// Takes back what was held.
     pub async fn give_back(&self, held: Held) {
-        for (subject, check, reading) in held.0 {
-            Box::pin(self.0.ladder.refund(&subject, &[(check, reading)])).await;
+        for (subject, counted, by) in held.0 {
+            Box::pin(self.0.ladder.refund(&subject, &[counted], by)).await;
         }
     }
 
@@ -894,9 +891,9 @@ impl Admission {
             _ => None,
         };
         let (verdict, by) = match outcome {
-            Outcome::Decided(verdict) => {
+            Outcome::Decided(verdict, by) => {
                 self.remember(credential, &verdict, now);
-                (verdict, CountedBy::Store)
+                (verdict, by)
             }
             Outcome::Throttled => return Asked::Denied(Denied::Throttled),
             Outcome::Closed => return Asked::Denied(Denied::Unavailable),
@@ -1012,7 +1009,7 @@ impl KeyCode {
 
 fn note_let_in(principal: Option<&Principal>, cost: u64, by: CountedBy) {
     let charged = match by {
-        CountedBy::Store => u32::try_from(cost).unwrap_or(u32::MAX),
+        CountedBy::Valkey | CountedBy::DynamoDb => u32::try_from(cost).unwrap_or(u32::MAX),
         CountedBy::NoStore => 0,
     };
     let caller = principal.map(|principal| UsageCaller {

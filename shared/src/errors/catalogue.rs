@@ -61,6 +61,9 @@ catalogue! {
     InvalidCursor "invalid-cursor" 400 "The cursor is not valid"
         why "The cursor was altered, or it was issued for another list or another caller."
         then "Pass next_cursor back as it came, or start again without a cursor.";
+    InvalidPath "invalid-path" 400 "The path cannot be passed on"
+        why "The path below the upstream, in one of the forms that it may be decoded to, has an empty, \".\" or \"..\" segment, a backslash or a control character, is not encoded as RFC 3986 wants it, is too long, or is not below the paths that the upstream is declared with."
+        then "Send the path plainly: segments separated by single slashes, everything else percent-encoded once.";
     Unauthenticated "unauthenticated" 401 "A valid credential is needed"
         why "The route needs a credential, and the request has none, or one that is malformed, expired, revoked or of another issuer."
         then "Sign in, or use the refresh token to get a new access token, and send it as Authorization: Bearer.";
@@ -94,9 +97,15 @@ catalogue! {
     BeyondOwnKey "beyond-own-key" 403 "The key reaches beyond the one that asks"
         why "An API key manages only keys whose networks, expiry and limits lie within its own, and never itself. This one does not, or would not."
         then "Ask for no more than the calling key has, or sign in and use the access token.";
+    FeatureNotInTier "feature-not-in-tier" 403 "The tier does not have the feature"
+        why "The upstream that was named is for users whose tier has a certain feature, and the caller's tier has not. detail names the feature. The request was counted."
+        then "Ask another upstream, or for a tier that has the feature; GET /api/v1/users/quota lists what a tier has.";
     NotFound "not-found" 404 "There is nothing here"
         why "The path names no route, or a resource that does not exist or is not yours."
         then "Check the path against /docs.";
+    UnknownUpstream "unknown-upstream" 404 "There is no such upstream"
+        why "The request names an upstream that the stage's policy does not have, or does not offer in this way. The request was counted, so that names cannot be tried for nothing."
+        then "Use one of the names that the operator of the stage has published.";
     MethodNotAllowed "method-not-allowed" 405 "The method is not allowed here"
         why "The path exists, but not with this method."
         then "Use one of the methods in the Allow header.";
@@ -122,7 +131,7 @@ catalogue! {
         why "The change would leave nobody who can administer the stage: the user is the last active admin, or became so while another was demoted or deactivated."
         then "Make somebody else an admin first.";
     PayloadTooLarge "payload-too-large" 413 "The body is too large"
-        why "The request's body is larger than the route takes: 64 KiB."
+        why "The request's body is larger than the route takes: 1 MiB for queries, 64 KiB elsewhere."
         then "Send less in one request.";
     UnsupportedMediaType "unsupported-media-type" 415 "The body is not declared as JSON"
         why "The route reads JSON, and the Content-Type of the request says something else or is missing."
@@ -145,6 +154,12 @@ catalogue! {
     InternalError "internal-error" 500 "Something went wrong on our side"
         why "The server met a condition that it did not expect. The log has the cause under the request_id."
         then "Try again; if it persists, tell the operator the request_id.";
+    UpstreamFailed "upstream-failed" 502 "The upstream failed"
+        why "The upstream behind the request could not be reached, broke the connection off, answered with an error of its own or with something that could not be used, or redirected to another place. Where it is safe, the request was tried again before this was said."
+        then "Try again later. If it persists, the operator finds the cause by the request_id.";
+    UpstreamTooLarge "upstream-too-large" 502 "The upstream's answer is too large"
+        why "The upstream answered with more than 4 MiB. No more than that is read of any answer."
+        then "Ask the upstream for less, for example for fewer results in one answer.";
     ServiceUnavailable "service-unavailable" 503 "The service is not available right now"
         why "Something that the request needs, most likely the database, is away, overloaded or too slow."
         then "Try again after the seconds that Retry-After gives.";
@@ -154,7 +169,13 @@ catalogue! {
     VerificationUnfinished "verification-unfinished" 503 "The verification came to the end of its time"
         why "The audit log is longer than one request can go through, or the database is slow just now. What was gone through holds; the rest has not been looked at."
         then "Ask again with the parameter from that the problem's detail names, until a verification comes to the end of the log. Together they verify all of it.";
+    CircuitOpen "circuit-open" 503 "The upstream is being left alone"
+        why "The upstream has failed so often within a short time that it is not called for a while: the circuit breaker is open. After that, one request tries whether it is back. Answers that are cached are served meanwhile."
+        then "Try again after the seconds that Retry-After gives.";
     NotReady "not-ready" 503 "The service is not ready"
         why "/health/ready answers this while DynamoDB cannot be reached."
         then "Wait until /health/ready answers 200.";
+    UpstreamTimeout "upstream-timeout" 504 "The upstream did not answer in time"
+        why "The upstream did not answer within its time, or not within the time that the request had left. Where it is safe, the request was tried again before this was said."
+        then "Try again later, or ask for something that takes the upstream less time.";
 }

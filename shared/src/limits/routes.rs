@@ -66,8 +66,8 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{Open, Scoped, Session, Uncounted};
     use Scope::{
-        AdminRead, AdminWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck, ProfileRead,
-        ProfileWrite, UsageRead,
+        AdminRead, AdminWrite, HistoryRead, HistoryWrite, KeysRead, KeysVerify, KeysWrite,
+        LimitsCheck, ProfileRead, ProfileWrite, UsageRead,
     };
     &[
         route(
@@ -150,6 +150,24 @@ pub const ROUTES: &[Route] = {
             "/api/v1/auth/verify-email/request",
             "default",
             Session,
+        ),
+        route(
+            "GET",
+            "/api/v1/history/batch-jobs",
+            "dataset_ops",
+            Scoped(HistoryRead),
+        ),
+        route(
+            "GET",
+            "/api/v1/history/queries",
+            "dataset_ops",
+            Scoped(HistoryRead),
+        ),
+        route(
+            "DELETE",
+            "/api/v1/history/queries/{id}",
+            "dataset_ops",
+            Scoped(HistoryWrite),
         ),
         route("POST", "/api/v1/keys/verify", "default", Scoped(KeysVerify)),
         route(

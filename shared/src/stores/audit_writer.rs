@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 
 use super::accounts::{create, pauses, wait};
 use super::audit_log::{AuditLog, LogEnd};
@@ -14,7 +14,7 @@ use super::tables::audit::{HeadItem, LogItem, SWEEP_PK, SWEEP_SK, SweepItem};
 use super::tables::identity::{AUDIT_PK_PREFIX, AuditOutboxItem, audit_hour, audit_pk_of};
 use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
-use super::{Item, StoreError, from_item, number, text, to_item};
+use super::{Item, StoreError, batch_get_of, from_item, number, text, to_item};
 use crate::audit::Head;
 use crate::clock::Timestamp;
 
@@ -214,46 +214,12 @@ impl AuditWriter {
                 asked.push(item);
             }
         }
-        let mut found = HashMap::new();
-        let mut pending = asked.clone();
-        for pause in std::iter::once(None).chain(pauses().map(Some)) {
-            wait(pause).await;
-            let (items, unanswered) = self.get_all(pending).await?;
-            found.extend(items.into_iter().map(|item| (key_of(&item), item)));
-            if unanswered.is_empty() {
-                let in_order = asked.iter().filter_map(|key| found.remove(&key_of(key)));
-                return Ok(in_order.collect());
-            }
-            pending = unanswered;
-        }
-        Err(StoreError::Contended {
-            operation: "BatchGetItem",
-        })
-    }
-
-    /// Items of the outbox, and the keys that got no answer this time.
-    async fn get_all(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
-        let wanted = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .consistent_read(true)
-            .build();
-        #[expect(clippy::expect_used, reason = "the keys are all that it wants")]
-        let wanted = wanted.expect("the keys are set");
-        let answer = self
-            .log
-            .client
-            .batch_get_item()
-            .request_items(&self.identity, wanted)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("BatchGetItem", error))?;
-        let mut found = answer.responses.unwrap_or_default();
-        let mut unanswered = answer.unprocessed_keys.unwrap_or_default();
-        let unanswered = unanswered.remove(&self.identity);
-        Ok((
-            found.remove(&self.identity).unwrap_or_default(),
-            unanswered.map(|keys| keys.keys).unwrap_or_default(),
-        ))
+        let items = batch_get_of(&self.log.client, &self.identity, asked.clone()).await?;
+        let mut found: HashMap<_, _> = (items.into_iter())
+            .map(|item| (key_of(&item), item))
+            .collect();
+        let in_order = asked.iter().filter_map(|key| found.remove(&key_of(key)));
+        Ok(in_order.collect())
     }
 
     /// Where entries of an hour lie in the outbox, oldest first, and where to go on.

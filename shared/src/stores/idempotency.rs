@@ -5,7 +5,6 @@
 //! or its lease does. The write that keeps the answer fails once another try has taken its place,
 //! and with it the transaction that it is part of.
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
@@ -14,7 +13,9 @@ use serde_bytes::ByteBuf;
 use super::tables::admission::{IdempotencyItem, idempotency_pk, idempotency_sk};
 use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
-use super::{StoreError, UserStore, from_item, number, text, to_attribute, to_item};
+use super::{
+    StoreError, UserStore, from_item, if_condition_held, number, text, to_attribute, to_item,
+};
 use crate::clock::Timestamp;
 use crate::idempotency::{Attempt, Earlier, KeptAnswer, Repeated};
 
@@ -72,17 +73,7 @@ impl UserStore {
             .expression_attribute_names("#attempt", "attempt")
             .expression_attribute_names("#answer", "answer")
             .expression_attribute_values(":attempt", text(attempt.id.as_str()));
-        match delete.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::from_sdk("DeleteItem", error)),
-        }
+        if_condition_held("DeleteItem", delete.send().await).map(drop)
     }
 
     /// The write that keeps a try's answer. It fails when the record is no longer the try's own.

@@ -12,9 +12,14 @@ mod api_keys;
 mod audit_log;
 mod audit_outbox;
 mod audit_writer;
+mod batch_get;
+pub(crate) mod cache;
 mod client;
+mod condition;
 mod error;
+mod history;
 mod idempotency;
+mod jobs;
 mod key_set;
 mod mailing;
 mod one_time_tokens;
@@ -31,6 +36,7 @@ mod transaction;
 mod usage;
 mod user_lists;
 pub mod valkey;
+mod work;
 
 use std::fmt::Display;
 
@@ -45,9 +51,13 @@ pub use admission::{CountedMonths, DynamoDbEngine, EngineError, Lease, ValkeyEng
 pub use api_keys::{KeyPage, KeysShown};
 pub use audit_log::{AuditLog, AuditPage, LoggedEntry};
 pub use audit_writer::{AuditOutboxKey, AuditWriter, ChainError, Chained};
+use batch_get::{batch_get, batch_get_of};
 use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
+use condition::if_condition_held;
 pub use error::StoreError;
+pub use history::HistoryStore;
+pub use jobs::JobStore;
 pub use mailing::{MailQueued, PreparedMail, mail_of_outbox_key};
 pub use one_time_tokens::Redeemed;
 pub use passwords::PasswordChanged;
@@ -60,6 +70,7 @@ pub use standing::Standing;
 pub use usage::{UsageStore, Whose, Written};
 pub use user_lists::{UserPage, UsersListed};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
+pub use work::NewestFirst;
 
 use crate::config::{Tables, UserTables};
 use tables::{PK, SK};

@@ -7,10 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, Update};
+use aws_sdk_dynamodb::types::Update;
 
 use super::accounts::{create, pauses, wait};
 use super::admission::{Expression, month_of};
@@ -23,7 +20,10 @@ use super::tables::identity::{
 use super::tables::usage::{self, PeriodItem};
 use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
-use super::{DynamoDb, Item, StoreError, UserStore, from_item, number, text, to_item};
+use super::{
+    DynamoDb, Item, StoreError, UserStore, batch_get, from_item, if_condition_held, number, text,
+    to_item,
+};
 use crate::audit::{Action, Actor, AuditEntry};
 use crate::auth::administration::told_of_override;
 use crate::auth::{Tier, User};
@@ -42,8 +42,6 @@ const NOTICE_LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// The keys of the index.
 const SHARD: &str = "shard";
 const ID: &str = "id";
-
-const BATCH_GET: &str = "BatchGetItem";
 
 /// A user, as far as periods are concerned.
 #[derive(Debug)]
@@ -156,12 +154,14 @@ impl PeriodStore {
         } = &self.users;
         let record = |id: &UserId| key(identity::user_pk(*id), USER_SK);
         let standing = |id: &UserId| key(admission::user_pk(*id), ADMISSION_SK);
-        let mut read = self
-            .read_all(HashMap::from([
+        let mut read = batch_get(
+            &self.users.client,
+            HashMap::from([
                 (records.clone(), ids.iter().map(record).collect()),
                 (standings.clone(), ids.iter().map(standing).collect()),
-            ]))
-            .await?;
+            ]),
+        )
+        .await?;
         let mut by_pk = |table: &str| -> HashMap<String, Item> {
             let items = read.remove(table).unwrap_or_default().into_iter();
             items
@@ -175,38 +175,6 @@ impl PeriodStore {
             Some((*id, metered(record, standing)))
         });
         Ok(found.collect())
-    }
-
-    /// Reads the items with these keys, by table.
-    async fn read_all(
-        &self,
-        mut keys: HashMap<String, Vec<Item>>,
-    ) -> Result<HashMap<String, Vec<Item>>, StoreError> {
-        let mut found: HashMap<String, Vec<Item>> = HashMap::new();
-        for pause in std::iter::once(None).chain(pauses().map(Some)) {
-            keys.retain(|_, of_table| !of_table.is_empty());
-            if keys.is_empty() {
-                return Ok(found);
-            }
-            wait(pause).await;
-            let mut request = self.users.client.batch_get_item();
-            for (table, of_table) in keys {
-                let wanted = KeysAndAttributes::builder().set_keys(Some(of_table));
-                let wanted = wanted.consistent_read(true).build();
-                request = request.request_items(table, wanted.map_err(unmade)?);
-            }
-            let answer = request.send().await;
-            let answer = answer.map_err(|error| StoreError::from_sdk(BATCH_GET, error))?;
-            for (table, items) in answer.responses.unwrap_or_default() {
-                found.entry(table).or_default().extend(items);
-            }
-            // What there was no throughput for comes back to be asked for again.
-            let unread = answer.unprocessed_keys.unwrap_or_default().into_iter();
-            keys = unread.map(|(table, rest)| (table, rest.keys)).collect();
-        }
-        Err(StoreError::Contended {
-            operation: BATCH_GET,
-        })
     }
 
     /// Writes down what a period came to, and says whether it is the first to do so.
@@ -228,17 +196,8 @@ impl PeriodStore {
             .table_name(&self.usage)
             .set_item(Some(to_item(item)?))
             .condition_expression(is_not_there_yet);
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::from_sdk("PutItem", error)),
-        }
+        let put = if_condition_held("PutItem", put.send().await)?;
+        Ok(put.is_some())
     }
 
     /// Notes that a user's periods are closed up to and including `last`.
@@ -256,18 +215,8 @@ impl PeriodStore {
             .condition_expression(is_newer)
             .expression_attribute_names("#closed", CLOSED)
             .expression_attribute_values(":last", number(last.bucket()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            // Somebody else has, or there is no such user any more.
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::from_sdk("UpdateItem", error)),
-        }
+        // Somebody else has, or there is no such user any more.
+        if_condition_held("UpdateItem", update.send().await).map(drop)
     }
 
     /// Gives a user the tier's limits again, if those in their place have expired, and says whether
@@ -393,13 +342,6 @@ impl PeriodStore {
 
 fn key(pk: String, sk: &str) -> Item {
     HashMap::from([(PK.to_owned(), text(pk)), (SK.to_owned(), text(sk))])
-}
-
-fn unmade(error: BuildError) -> StoreError {
-    StoreError::Refused {
-        operation: BATCH_GET,
-        source: error.into(),
-    }
 }
 
 fn pk_of(item: &Item) -> Option<String> {

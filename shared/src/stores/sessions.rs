@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem, Update};
 
 use super::accounts::{create, pauses, wait};
@@ -13,7 +12,9 @@ use super::standing::{Epoch, Sessions, Standing};
 use super::tables::credentials::{self, SessionItem};
 use super::tables::{PK, SK};
 use super::transaction::{IntoWrite, NotWritten, transact};
-use super::{AccountStore, Item, StoreError, StoredPassword, from_item, number, text};
+use super::{
+    AccountStore, Item, StoreError, StoredPassword, from_item, if_condition_held, number, text,
+};
 use crate::audit::{Action, Actor, AuditEntry};
 use crate::auth::session::{MAX_SESSIONS, SessionEnd, SessionOrigin};
 use crate::auth::{PasswordHash, Session, User};
@@ -126,17 +127,10 @@ impl AccountStore {
             .expression_attribute_values(":ttl", number(SessionItem::from(&refreshed).ttl))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(Refreshed::Yes(refreshed)),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(Refreshed::Superseded)
-            }
-            Err(error) => Err(StoreError::from_sdk("UpdateItem", error)),
-        }
+        Ok(match if_condition_held("UpdateItem", answer)? {
+            Some(_) => Refreshed::Yes(refreshed),
+            None => Refreshed::Superseded,
+        })
     }
 
     /// Ends one session. Returns whether it was live.

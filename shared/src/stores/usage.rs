@@ -6,15 +6,15 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
 use super::tables::usage::{
     BatchItem, BucketItem, COUNT, DAY_ATTRIBUTE, STAGE_PK, SumAttribute, batches_pk, bucket_sk,
     slice_attribute, slice_of_batches, user_pk,
 };
 use super::tables::{PK, SK, TTL};
-use super::{DynamoDb, Item, StoreError, from_item, number, text, to_attribute, to_item};
+use super::{
+    DynamoDb, Item, StoreError, from_item, if_condition_held, number, text, to_attribute, to_item,
+};
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, UserId};
 use crate::usage::{
@@ -112,17 +112,7 @@ impl UsageStore {
             .table_name(&self.table)
             .set_item(Some(to_item(item)?))
             .condition_expression(is_not_there_yet);
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::from_sdk("PutItem", error)),
-        }
+        if_condition_held("PutItem", put.send().await).map(drop)
     }
 
     /// Shows every record of a slice to `each`, those of one page at a time.
@@ -205,17 +195,7 @@ impl UsageStore {
             .expression_attribute_values(":n", number(sum.count()))
             .expression_attribute_values(":ttl", number(bucket.expires_at().seconds()))
             .expression_attribute_values(":sum", to_attribute(SumAttribute::new(sum))?);
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::from_sdk("UpdateItem", error)),
-        }
+        if_condition_held("UpdateItem", update.send().await).map(drop)
     }
 
     /// What a user asked for.

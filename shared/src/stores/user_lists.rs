@@ -6,16 +6,15 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::task::JoinSet;
 
-use super::accounts::{pauses, wait};
 use super::tables::identity::{
     EmailGuardItem, GUARD_SK, USER_SK, USERS_BY_SHARD, USERS_BY_TIER, UserItem, email_pk, user_pk,
     user_shard,
 };
 use super::tables::{PK, SK};
-use super::{Item, StoreError, UserStore, from_item, text};
+use super::{Item, StoreError, UserStore, batch_get_of, from_item, text};
 use crate::auth::{EmailKey, Tier, User};
 use crate::ids::{USER_SHARDS, UserId};
 
@@ -145,38 +144,10 @@ impl UserStore {
 
     /// The users with these ids, at most 100, in no order; without those that are gone.
     async fn users_by_id(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
-        let mut keys: Vec<Item> = ids.iter().copied().map(key_of).collect();
-        let mut users = vec![];
-        for pause in std::iter::once(None).chain(pauses().map(Some)) {
-            if keys.is_empty() {
-                return Ok(users);
-            }
-            wait(pause).await;
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys))
-                .consistent_read(true)
-                .build()
-                .map_err(|error| StoreError::Refused {
-                    operation: "BatchGetItem",
-                    source: error.into(),
-                })?;
-            let answer = self
-                .client
-                .batch_get_item()
-                .request_items(&self.identity, wanted)
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("BatchGetItem", error))?;
-            for item in answer.responses.unwrap_or_default().into_values().flatten() {
-                users.push(from_item::<UserItem>(item)?.into());
-            }
-            // What DynamoDB had no throughput for comes back to be asked for again.
-            let unread = answer.unprocessed_keys.unwrap_or_default();
-            keys = unread.into_values().flat_map(|rest| rest.keys).collect();
-        }
-        Err(StoreError::Contended {
-            operation: "BatchGetItem",
-        })
+        let keys = ids.iter().copied().map(key_of).collect();
+        let items = batch_get_of(&self.client, &self.identity, keys).await?;
+        let users = items.into_iter().map(from_item::<UserItem>);
+        users.map(|user| user.map(User::from)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ mod filter;
 mod follower;
 mod functions;
 mod invoke;
+mod running;
 mod schedule;
 mod stream;
 
@@ -17,6 +18,7 @@ pub use follower::FollowError;
 pub(crate) use follower::Follower;
 pub(crate) use functions::EventFunctions;
 pub(crate) use invoke::invoke_route;
+pub(crate) use running::Events;
 pub(crate) use schedule::{parse_rate, run_schedule};
 pub use stream::StreamError;
 pub(crate) use stream::TableStream;

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::EngineError;
 use super::dynamodb::of_sdk;
 use crate::clock::Timestamp;
 use crate::limits::Subject;
+use crate::stores::condition::did_not_hold;
 use crate::stores::tables::admission::{PENDING_PK, pending_sk, subject_of_pending};
 use crate::stores::tables::{PK, SK};
 use crate::stores::{Item, number, text};
@@ -93,15 +93,8 @@ impl PendingRemovals {
             .expression_attribute_names("#at", "at")
             .expression_attribute_values(":at", removal.at.clone());
         match delete.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(of_sdk("DeleteItem", error)),
+            Err(error) if !did_not_hold(&error) => Err(of_sdk("DeleteItem", error)),
+            _ => Ok(()),
         }
     }
 }
