@@ -14,10 +14,12 @@ use crate::limits::policy::{SecretHeader, UpstreamPolicy};
 
 /// What passes of an answer: what describes its content and how long it may be kept. Nothing that
 /// would act in the name of Turnpike's own host: no cookies, no redirects, no policies for browsers.
-const PASSED_BACK: [HeaderName; 17] = [
+const PASSED_BACK: [HeaderName; 18] = [
     ACCEPT_RANGES,
     AGE,
     CACHE_CONTROL,
+    // What the caches behind this one did; who adds to it keeps what is there (RFC 9211, section 2).
+    HeaderName::from_static("cache-status"),
     CONTENT_DISPOSITION,
     CONTENT_ENCODING,
     CONTENT_LANGUAGE,

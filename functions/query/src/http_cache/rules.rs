@@ -235,7 +235,7 @@ impl Entry {
         } else {
             Duration::ZERO
         };
-        (fresh, stale.min(MAX_KEPT - fresh))
+        (fresh, stale.min(MAX_KEPT.saturating_sub(fresh)))
     }
 
     /// Seconds since the upstream made it or last confirmed it (RFC 9111, section 4.2.3).

@@ -93,6 +93,17 @@ impl CacheStatus {
     }
 }
 
+impl Forwarded {
+    pub(crate) fn not_kept(why: Why, status: StatusCode) -> Self {
+        Self {
+            why,
+            status,
+            stored_for: None,
+            is_collapsed: false,
+        }
+    }
+}
+
 type Member<'a> = sfv::ParameterSerializer<&'a mut String>;
 
 impl Forwarded {
@@ -151,12 +162,7 @@ mod tests {
 
     #[test]
     fn each_way_through_the_cache_has_its_member() {
-        let forwarded = Forwarded {
-            why: Why::UriMiss,
-            status: StatusCode::OK,
-            stored_for: None,
-            is_collapsed: false,
-        };
+        let forwarded = Forwarded::not_kept(Why::UriMiss, StatusCode::OK);
         let cases = [
             (HIT, "turnpike;hit;ttl=30"),
             (
