@@ -78,6 +78,23 @@ const TABLE: &[(&str, &str, Access)] = &[
     ),
     ("POST", "/api/v1/keys/verify", Scope("keys:verify")),
     ("POST", "/api/v1/limits/check", Scope("limits:check")),
+    (
+        "DELETE",
+        "/api/v1/proxy/{upstream}/{path}",
+        Scope("query:run"),
+    ),
+    ("GET", "/api/v1/proxy/{upstream}/{path}", Scope("query:run")),
+    (
+        "PATCH",
+        "/api/v1/proxy/{upstream}/{path}",
+        Scope("query:run"),
+    ),
+    (
+        "POST",
+        "/api/v1/proxy/{upstream}/{path}",
+        Scope("query:run"),
+    ),
+    ("PUT", "/api/v1/proxy/{upstream}/{path}", Scope("query:run")),
     ("GET", "/api/v1/users/api-keys", Scope("keys:read")),
     ("POST", "/api/v1/users/api-keys", Scope("keys:write")),
     ("DELETE", "/api/v1/users/api-keys/{id}", Scope("keys:write")),
@@ -121,6 +138,7 @@ fn described_routes() -> BTreeSet<(String, String)> {
 /// refused before either is looked at.
 fn call(stack: &TestStack, method: &str, path: &str) -> Call {
     let path = path.replace("{id}", "ses_x").replace("{code}", "not-found");
+    let path = path.replace("{upstream}", "library");
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     stack.call(method, &path).raw_json("{")
 }
