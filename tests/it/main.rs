@@ -27,6 +27,7 @@ mod limits_on_the_wire;
 mod local;
 mod openapi;
 mod outage;
+mod proxy;
 mod quota_reset;
 mod readme;
 mod recording;

@@ -100,3 +100,31 @@ impl Answer {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::HttpBody as _;
+
+    use crate::http_cache::{Forwarded, Why};
+
+    #[test]
+    fn nobody_is_told_a_length_that_is_not_known() {
+        let answer = |body| Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body,
+            cache: CacheStatus::Forwarded(Forwarded::not_kept(Why::Method, StatusCode::OK)),
+        };
+        let length = |method, body| {
+            let response = answer(body).into_response(&method);
+            response.body().size_hint().exact()
+        };
+        let content = Bytes::from_static(b"content");
+
+        assert_eq!(length(Method::HEAD, Bytes::new()), None);
+        assert_eq!(length(Method::HEAD, content.clone()), Some(7));
+        assert_eq!(length(Method::GET, Bytes::new()), Some(0));
+        assert_eq!(length(Method::GET, content), Some(7));
+    }
+}
