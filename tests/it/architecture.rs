@@ -58,6 +58,7 @@ fn the_domain_knows_neither_aws_nor_http() {
         "mail",
         "queries",
     ];
+
     for (path, text) in domain.into_iter().flat_map(module) {
         assert!(
             !foreign.is_match(&text),

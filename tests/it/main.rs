@@ -28,6 +28,7 @@ mod local;
 mod openapi;
 mod outage;
 mod proxy;
+mod query;
 mod quota_reset;
 mod readme;
 mod recording;

@@ -7,6 +7,7 @@
 mod analytics;
 mod app;
 mod audit_log;
+mod cache;
 mod policy;
 mod users;
 
@@ -30,6 +31,8 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(users::quota::reset::reset))
         .routes(routes!(users::sessions::revoke::revoke))
         .routes(routes!(policy::policy))
+        .routes(routes!(cache::stats::stats))
+        .routes(routes!(cache::clear::clear))
         .routes(routes!(analytics::usage::usage))
         .routes(routes!(audit_log::list::list))
         .routes(routes!(audit_log::verify::verify))

@@ -6,16 +6,20 @@
 mod app;
 mod http_cache;
 mod proxy;
+mod query;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use app::{App, StartError};
 
 /// Every route of the function, and its description.
 fn described_routes() -> OpenApiRouter<App> {
-    proxy::described_routes()
+    OpenApiRouter::new()
+        .routes(routes!(query::query))
+        .merge(proxy::described_routes())
 }
 
 /// The function, ready to be served.

@@ -12,6 +12,7 @@ mod ladder;
 mod months;
 mod refusals;
 mod request;
+mod rereads;
 mod setup;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use moka::sync::Cache;
 
 use self::directory::Directory;
 use self::ladder::{CountedBy, Ladder, Outcome};
+use self::rereads::Rereads;
 use crate::auth::{
     ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, Tier, User,
 };
@@ -46,8 +48,6 @@ pub use setup::{AdmissionParts, SetupError};
 const CONFIRMED_FOR: Duration = Duration::from_secs(30);
 /// How many confirmed credentials are remembered.
 const MAX_CONFIRMED: u64 = 50_000;
-/// How often a user is read anew for one request before it is given up.
-const MAX_REREADS: usize = 6;
 
 /// How long an engine may take.
 #[derive(Clone, Copy, Debug)]
@@ -556,7 +556,8 @@ impl Admission {
             Some(known) => Some(known),
             None => self.0.directory.read_key(digest).await?,
         };
-        for _ in 0..=MAX_REREADS {
+        let mut rereads = Rereads::new();
+        loop {
             let Some(holder) = found else {
                 return Ok(KeyVerdict::unknown());
             };
@@ -588,10 +589,10 @@ impl Admission {
                     }
                 }
             }
+            rereads.next().await?;
             found = self.0.directory.read_key(digest).await?;
             is_as_now = true;
         }
-        Err(Denied::Throttled)
     }
 
     async fn verdict(&self, code: KeyCode, holder: &KeyHolder, limits: LimitReport) -> KeyVerdict {
@@ -697,7 +698,8 @@ impl Admission {
             _ => Principal::from(claims),
         };
         let subject = Subject::User(claims.sub);
-        for _ in 0..=MAX_REREADS {
+        let mut rereads = Rereads::new();
+        loop {
             let caller = caller(&policy, principal, Credential::Session(claims.sid));
             let counted = counted.of(&caller);
             let on_outage = counted.on_outage(&policy);
@@ -718,13 +720,15 @@ impl Admission {
                 Asked::Refused(report) => return Err(Denied::Limited(report)),
                 Asked::Denied(denied) => return Err(denied),
                 Asked::Invalid => return Err(self.count_bad_credential(ip).await),
-                Asked::Outdated => match self.0.directory.read_user(claims.sub).await? {
-                    Some(user) => principal = Principal::from(user.as_ref()),
-                    None => return Err(self.count_bad_credential(ip).await),
-                },
+                Asked::Outdated => {
+                    rereads.next().await?;
+                    match self.0.directory.read_user(claims.sub).await? {
+                        Some(user) => principal = Principal::from(user.as_ref()),
+                        None => return Err(self.count_bad_credential(ip).await),
+                    }
+                }
             }
         }
-        Err(Denied::Throttled)
     }
 
     async fn admit_key(
@@ -749,7 +753,8 @@ impl Admission {
                 None => return Err(self.count_bad_credential(ip).await),
             }
         };
-        for _ in 0..=MAX_REREADS {
+        let mut rereads = Rereads::new();
+        loop {
             let now = self.now();
             if holder.key.state(now) != KeyState::Live || !holder.owner.is_active {
                 return Err(self.count_bad_credential(ip).await);
@@ -771,13 +776,15 @@ impl Admission {
                 Asked::Refused(report) => return Err(Denied::Limited(report)),
                 Asked::Denied(denied) => return Err(denied),
                 Asked::Invalid => return Err(self.count_bad_credential(ip).await),
-                Asked::Outdated => match self.0.directory.read_key(digest).await? {
-                    Some(anew) => holder = anew,
-                    None => return Err(self.count_bad_credential(ip).await),
-                },
+                Asked::Outdated => {
+                    rereads.next().await?;
+                    match self.0.directory.read_key(digest).await? {
+                        Some(anew) => holder = anew,
+                        None => return Err(self.count_bad_credential(ip).await),
+                    }
+                }
             }
         }
-        Err(Denied::Throttled)
     }
 
     /// Asks for a key's holder, who would call as `caller`; tells what was asked, too.

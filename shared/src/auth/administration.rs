@@ -3,6 +3,8 @@
 //!
 //! That one admin stays is not decided here: only the store can know it of racing changes.
 
+use std::fmt;
+
 use serde_json::{Map, Value, json};
 
 use super::{QuotaOverride, Role, Tier, User};
@@ -20,7 +22,7 @@ pub struct ChangedBy {
 
 impl ChangedBy {
     /// The entry of the audit log for what was done to `target`.
-    pub fn entry(self, at: Timestamp, action: Action, target: UserId) -> AuditEntry {
+    pub fn entry(self, at: Timestamp, action: Action, target: impl fmt::Display) -> AuditEntry {
         let entry = AuditEntry::new(at, Actor::User(self.user), action, target);
         match self.key {
             Some(key) => entry.with("key", key.to_string()),

@@ -171,8 +171,9 @@ impl Label {
 
     fn of(kind: &str, text: &str) -> Self {
         let digest = digest::digest(&digest::SHA256, format!("{kind}\0{text}").as_bytes());
-        let [a, b, c, d, e, f, g, h, ..] = bytes_of(&digest);
-        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest.as_ref()[..8]);
+        Self(u64::from_be_bytes(first))
     }
 }
 

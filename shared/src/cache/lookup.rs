@@ -180,21 +180,16 @@ impl Inner {
         }
         let ticket = match looked.generations {
             Err(ticket) => Some(ticket),
-            Ok(bytes) => match Generations::decode(&bytes) {
-                Some(generations) => {
-                    seen.generations = Some(self.confirm(seen.owner, generations));
-                    None
+            Ok(bytes) => {
+                let read = self.read_generations(seen.owner, &bytes, CacheTier::Valkey);
+                match read {
+                    Some(generations) => {
+                        seen.generations = Some(self.confirm(seen.owner, generations));
+                    }
+                    None => self.forget_copies(seen.owner).await,
                 }
-                None => {
-                    self.reject(
-                        seen.owner,
-                        CacheTier::Valkey,
-                        &"generations in another form",
-                    );
-                    self.forget_copies(seen.owner).await;
-                    None
-                }
-            },
+                None
+            }
         };
         let entry = looked.entry;
         let read = |bytes: Vec<u8>| self.read(seen.owner, &seen.id, &bytes, CacheTier::Valkey);
@@ -255,16 +250,11 @@ impl Inner {
                 return self.confirmed_lately(owner);
             }
         };
-        let generations = match bytes {
-            None => Generations::default(),
-            Some(bytes) => match Generations::decode(&bytes) {
-                Some(generations) => generations,
-                None => {
-                    self.reject(owner, CacheTier::DynamoDb, &"generations in another form");
-                    self.mend_generations(owner).await;
-                    return None;
-                }
-            },
+        let read = |bytes: Vec<u8>| self.read_generations(owner, &bytes, CacheTier::DynamoDb);
+        let generations = bytes.map_or(Some(Generations::default()), read);
+        let Some(generations) = generations else {
+            self.mend_generations(owner).await;
+            return None;
         };
         if let (Some(valkey), Some(ticket)) = (self.valkey.clone(), ticket) {
             let (id, bytes) = (*id, generations.encode());
@@ -275,6 +265,19 @@ impl Inner {
             self.afterwards.begin(install).await;
         }
         Some(self.confirm(owner, generations))
+    }
+
+    fn read_generations(
+        &self,
+        owner: CacheOwner,
+        bytes: &[u8],
+        tier: CacheTier,
+    ) -> Option<Generations> {
+        let read = Generations::decode(bytes);
+        if read.is_none() {
+            self.reject(owner, tier, &"generations in another form");
+        }
+        read
     }
 
     /// Nobody knows what they had ended, so everything is.

@@ -279,7 +279,7 @@ impl Cache {
     }
 
     /// What an owner's entries were asked for in the last 24 hours, over all instances.
-    pub async fn statistics(&self, owner: CacheOwner) -> Result<CacheStatistics, StoreError> {
+    pub async fn stats(&self, owner: CacheOwner) -> Result<CacheStatistics, StoreError> {
         let now = self.0.clock.now();
         let (slices, generations) = tokio::try_join!(
             self.0.table.statistics(Some(owner), now),
@@ -292,7 +292,7 @@ impl Cache {
     }
 
     /// The same of all owners.
-    pub async fn all_statistics(&self) -> Result<CacheStatistics, StoreError> {
+    pub async fn stats_of_all(&self) -> Result<CacheStatistics, StoreError> {
         let now = self.0.clock.now();
         let slices = self.0.table.statistics(None, now).await?;
         Ok(self.0.sum(&slices, None, now))
@@ -337,8 +337,8 @@ impl Inner {
             raised.encode()
         };
         let until = now.plus(GENERATIONS_LIE);
-        let changed = self.table.change_generations(&owners, next, until, audited);
-        changed.await?;
+        let committed = self.table.change_generations(&owners, next, until, audited);
+        committed.await?;
         for owner in owners {
             self.confirmed.invalidate(&owner);
             if let Some(valkey) = &self.valkey

@@ -66,8 +66,8 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{ByHandler, Open, Scoped, Session, Uncounted};
     use Scope::{
-        AdminRead, AdminWrite, HistoryRead, HistoryWrite, KeysRead, KeysVerify, KeysWrite,
-        LimitsCheck, ProfileRead, ProfileWrite, QueryRun, UsageRead,
+        AdminRead, AdminWrite, CacheRead, CacheWrite, HistoryRead, HistoryWrite, KeysRead,
+        KeysVerify, KeysWrite, LimitsCheck, ProfileRead, ProfileWrite, QueryRun, UsageRead,
     };
     &[
         route(
@@ -80,6 +80,18 @@ pub const ROUTES: &[Route] = {
         route(
             "GET",
             "/api/v1/admin/audit-log/verify",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route(
+            "POST",
+            "/api/v1/admin/cache/clear",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/admin/cache/stats",
             "admin",
             Scoped(AdminRead),
         ),
@@ -152,6 +164,24 @@ pub const ROUTES: &[Route] = {
             Session,
         ),
         route(
+            "POST",
+            "/api/v1/cache/clear",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/cache/invalidate",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/cache/stats",
+            "dataset_ops",
+            Scoped(CacheRead),
+        ),
+        route(
             "GET",
             "/api/v1/history/batch-jobs",
             "dataset_ops",
@@ -181,6 +211,7 @@ pub const ROUTES: &[Route] = {
         route("PATCH", PROXY, "query", ByHandler(QueryRun)),
         route("POST", PROXY, "query", ByHandler(QueryRun)),
         route("PUT", PROXY, "query", ByHandler(QueryRun)),
+        route("POST", "/api/v1/query", "query", ByHandler(QueryRun)),
         route("GET", "/api/v1/users/api-keys", "default", Scoped(KeysRead)),
         route(
             "POST",

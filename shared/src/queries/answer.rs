@@ -1,6 +1,6 @@
 //! What an upstream's answer is worth as the result of a query, and in which form it is kept.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use crate::errors::{Problem, ProblemCode};
 
 /// The longest result, in bytes as Lambda carries it: a text within the JSON of its own answer,
 /// which has at most 6 MB (AWS Lambda Developer Guide, "Lambda quotas").
-const MAX_CARRIED: usize = 5_500_000;
+const MAX_CARRIED: usize = 5_000_000;
 
 /// Why an upstream's answer is no result.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -29,7 +29,10 @@ impl From<Unusable> for Problem {
         let problem = match &reason {
             Unusable::Status(status) if is_not_there(*status) => Self::new(
                 ProblemCode::UpstreamFailed,
-                format!("The upstream has nothing there: it answered {}.", status.as_u16()),
+                format!(
+                    "The upstream has nothing there: it answered {}.",
+                    status.as_u16()
+                ),
             ),
             Unusable::Status(_) | Unusable::NotJson | Unusable::NotText(_) => Self::new(
                 ProblemCode::UpstreamFailed,
@@ -46,7 +49,7 @@ impl From<Unusable> for Problem {
 
 /// An answer, as it is kept in the cache.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Kept {
+pub(super) enum Kept {
     /// JSON.
     Result(String),
     /// That there is nothing, by the upstream's status.
@@ -56,7 +59,11 @@ pub enum Kept {
 impl Kept {
     /// What an upstream's answer comes to: JSON as it came, any other text as a JSON string,
     /// nothing as null.
-    pub fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Self, Unusable> {
+    pub(super) fn of(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Self, Unusable> {
         if is_not_there(status) {
             return Ok(Self::NotThere(status.as_u16()));
         }
@@ -89,8 +96,8 @@ impl Kept {
     }
 }
 
-/// Whether an answer may be kept for others than whoever asked, or at all (RFC 9111, section 3):
-/// what sets a cookie is for one client, what is private for one user.
+/// Whether an answer may be kept by what it says itself (RFC 9111, section 5.2.2): at all, and for
+/// others than whoever asked.
 pub(super) fn may_be_kept(headers: &HeaderMap, is_shared: bool) -> bool {
     let directives = headers.get_all(CACHE_CONTROL).iter();
     let directives = directives.filter_map(|value| value.to_str().ok());
@@ -101,7 +108,7 @@ pub(super) fn may_be_kept(headers: &HeaderMap, is_shared: bool) -> bool {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         is("no-store") || (is_shared && is("private"))
     };
-    !headers.contains_key(SET_COOKIE) && !names.any(forbids)
+    !names.any(forbids)
 }
 
 /// Whether a status says that there is nothing, which is as good an answer as any (RFC 9110,
@@ -175,7 +182,11 @@ mod tests {
         let json = "application/json; charset=utf-8";
         let cases: &[(&'static str, &[u8], &str)] = &[
             (json, b" {\"a\": 1} \n", r#"{"a": 1}"#),
-            (json, b"123456789012345678901234567890", "123456789012345678901234567890"),
+            (
+                json,
+                b"123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
             (json, b"", "null"),
             ("application/problem+json", b"[]", "[]"),
             ("text/plain", b"{\"a\": 1}", r#""{\"a\": 1}""#),
@@ -187,7 +198,11 @@ mod tests {
 
         for (content_type, body, expected) in cases {
             let kept = of(content_type, body);
-            assert_eq!(kept, Ok(Kept::Result((*expected).to_owned())), "{content_type}");
+            assert_eq!(
+                kept,
+                Ok(Kept::Result((*expected).to_owned())),
+                "{content_type}"
+            );
         }
     }
 
@@ -197,7 +212,10 @@ mod tests {
 
         assert_eq!(of("application/json", b"{\"a\":"), Err(Unusable::NotJson));
         assert_eq!(of("text/plain", b"ab\xff"), Err(Unusable::NotText(2)));
-        assert_eq!(of("application/json", quotes.as_bytes()), Err(Unusable::TooLarge));
+        assert_eq!(
+            of("application/json", quotes.as_bytes()),
+            Err(Unusable::TooLarge)
+        );
     }
 
     #[test]
@@ -207,19 +225,23 @@ mod tests {
         assert!(matches!(with(StatusCode::ACCEPTED), Ok(Kept::Result(_))));
         assert_eq!(with(StatusCode::NOT_FOUND), Ok(Kept::NotThere(404)));
         assert_eq!(with(StatusCode::GONE), Ok(Kept::NotThere(410)));
-        for status in [StatusCode::FOUND, StatusCode::FORBIDDEN, StatusCode::BAD_GATEWAY] {
+        for status in [
+            StatusCode::FOUND,
+            StatusCode::FORBIDDEN,
+            StatusCode::BAD_GATEWAY,
+        ] {
             assert_eq!(with(status), Err(Unusable::Status(status)));
         }
     }
 
     #[test]
-    fn what_is_for_one_client_is_not_kept_and_what_is_private_not_for_all() {
+    fn what_is_not_to_be_stored_is_not_kept_and_what_is_private_not_for_all() {
         let cases: &[(&'static str, &'static str, bool, bool)] = &[
             ("cache-control", "max-age=60", true, true),
             ("cache-control", "max-age=60, Private", true, false),
             ("cache-control", "no-store", false, false),
             ("cache-control", "private=\"x\", max-age=1", true, false),
-            ("set-cookie", "a=b", false, false),
+            ("expires", "0", true, true),
         ];
 
         for (name, value, for_one, for_all) in cases {

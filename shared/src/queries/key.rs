@@ -41,7 +41,7 @@ impl Query {
 /// Of a caller's headers, those that a query is put to its upstream with: what the policy forwards,
 /// without what speaks of this exchange and not of the query: the form, the length and the
 /// conditions of bodies.
-pub fn headers_for(upstream: &UpstreamPolicy, sent: &HeaderMap) -> HeaderMap {
+pub(super) fn headers_for(upstream: &UpstreamPolicy, sent: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for name in &upstream.forward_headers {
         if !is_of_this_exchange(name) {
@@ -82,9 +82,10 @@ impl Dependencies<'_> {
             context.update(part);
         };
         let owner = self.owner.map(|user| user.to_string());
-        let texts = [self.upstream, self.policy, self.method, self.target];
         add(FORM);
-        texts.map(|text| add(text.as_bytes()));
+        for text in [self.upstream, self.policy, self.method, self.target] {
+            add(text.as_bytes());
+        }
         add(self.body);
         add(owner.unwrap_or_default().as_bytes());
         let mut headers: Vec<_> = self.headers.iter().collect();
@@ -141,15 +142,40 @@ mod tests {
         };
 
         let others = [
-            Dependencies { upstream: "libraryb", ..one() },
-            Dependencies { policy: "a2", ..one() },
-            Dependencies { method: "POST", ..one() },
-            Dependencies { target: "/search?q=whale", ..one() },
-            Dependencies { body: b"{}", ..one() },
-            Dependencies { headers: &french, ..one() },
-            Dependencies { owner: Some(user), ..one() },
+            Dependencies {
+                upstream: "libraryb",
+                ..one()
+            },
+            Dependencies {
+                policy: "a2",
+                ..one()
+            },
+            Dependencies {
+                method: "POST",
+                ..one()
+            },
+            Dependencies {
+                target: "/search?q=whale",
+                ..one()
+            },
+            Dependencies {
+                body: b"{}",
+                ..one()
+            },
+            Dependencies {
+                headers: &french,
+                ..one()
+            },
+            Dependencies {
+                owner: Some(user),
+                ..one()
+            },
             // The same bytes, cut elsewhere.
-            Dependencies { upstream: "librarya", policy: "1", ..one() },
+            Dependencies {
+                upstream: "librarya",
+                policy: "1",
+                ..one()
+            },
         ];
 
         assert_eq!(one().digest(), one().digest());
@@ -177,7 +203,10 @@ mod tests {
             (name, HeaderValue::from_static(value))
         });
 
-        let headers = headers_for(policy.upstream("library").unwrap(), &sent.into_iter().collect());
+        let headers = headers_for(
+            policy.upstream("library").unwrap(),
+            &sent.into_iter().collect(),
+        );
 
         assert_eq!(headers.len(), 1);
         assert_eq!(headers["accept-language"], "fr");

@@ -4,6 +4,8 @@
 //! the upstream is being left alone. What is asked of an upstream and what its answers mean is the
 //! business of whoever calls; so is keeping them.
 
+mod breaker;
+mod breakers;
 mod client;
 mod error;
 mod headers;
@@ -20,6 +22,8 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 
+pub use breaker::{Breaker, BreakerState, Phase, TrialId};
+pub use breakers::{BreakerMemory, Breakers};
 pub use error::{Cause, Failure, UpstreamError};
 pub use target::{InvalidTarget, Target};
 
@@ -27,6 +31,8 @@ use crate::admission::AdmissionParts;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, UpstreamSecretSource};
 use crate::limits::policy::UpstreamPolicy;
+use breaker::Health;
+use breakers::Permit;
 use client::HttpClient;
 use retry::{SHORTEST_TRY, Tried, pause_before_next};
 use secrets::Secrets;
@@ -44,6 +50,7 @@ struct Inner {
     /// Made with the first call, because who calls no upstream should not wait for it.
     client: OnceLock<HttpClient>,
     secrets: Secrets,
+    breakers: Breakers,
     clock: Clock,
 }
 
@@ -106,12 +113,13 @@ impl Upstreams {
         Ok(Self(Arc::new(Inner {
             client: OnceLock::new(),
             secrets: Secrets::new(env, secrets, parts.clock.clone()),
+            breakers: Breakers::from_environment(env, parts)?,
             clock: parts.clock.clone(),
         })))
     }
 
     /// Calls the upstream `name`, as `policy` says of it, and is done by `deadline`. Any status is an
-    /// answer, also one that is left after all tries.
+    /// answer, also one that is left after all tries; from 500 on it counts against the upstream.
     pub async fn call(
         &self,
         name: &str,
@@ -125,7 +133,40 @@ impl Upstreams {
             request: &request,
             deadline,
         };
-        call.with_secret(policy.retries).await
+        let breakers = &self.0.breakers;
+        let permit = breakers.permit(name, policy).await;
+        let permit = permit.map_err(|retry_after| UpstreamError::CircuitOpen { retry_after })?;
+        let retries = match permit {
+            Permit::Call => policy.retries,
+            // One call, of which others wait for the end.
+            Permit::Trial(_) => 0,
+        };
+        let time = call.remaining();
+        let called = call.with_secret(retries).await;
+        let health = health(&called, policy, time);
+        breakers.report(name, policy, permit, health).await;
+        called
+    }
+}
+
+/// What a call that had this time says of the upstream's health. An answer that is of no use, being
+/// too large or a redirect, is one nevertheless.
+fn health(
+    called: &Result<UpstreamAnswer, UpstreamError>,
+    policy: &UpstreamPolicy,
+    time: Duration,
+) -> Health {
+    match called {
+        Ok(answer) if answer.status.is_server_error() => Health::Bad,
+        Ok(_) | Err(UpstreamError::TooLarge | UpstreamError::Failed(Failure::Redirected)) => {
+            Health::Good
+        }
+        Err(UpstreamError::Failed(_)) => Health::Bad,
+        // Who has little time left must not speak for the upstream.
+        Err(UpstreamError::Timeout) if time >= policy.timeout / 2 => Health::Bad,
+        Err(
+            UpstreamError::Timeout | UpstreamError::CircuitOpen { .. } | UpstreamError::Secret(_),
+        ) => Health::Unknown,
     }
 }
 

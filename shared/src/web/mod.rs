@@ -5,6 +5,7 @@
 
 mod admission;
 mod body;
+mod cache_object;
 mod cors;
 mod cursor_secret;
 mod deadline;
@@ -33,6 +34,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::{ApiJson, LargeBytes, LargeJson};
+pub use cache_object::{CacheStatsBody, CacheTierObject, InvalidationRequest};
 pub use cursor_secret::{CursorSecretError, cursor_secret};
 pub use deadline::Deadline;
 pub use foundation::Foundation;

@@ -4,6 +4,7 @@
 //! Everything that one call needs carries the same hash tag, so that a cluster keeps it on one node.
 //! A user's is in one slot; what is shared is spread over [`SHARED_SLOTS`].
 
+use std::fmt::Display;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -129,12 +130,12 @@ impl ValkeyCache {
         owner: CacheOwner,
         id: &EntryId,
         holder: &str,
-        life: Duration,
+        lasting: Duration,
     ) -> Result<(Claim, Option<Vec<u8>>), Skipped> {
         let live = self.live()?;
         let call = Call {
             keys: vec![lease_key(owner, id), entry_key(owner, id)],
-            args: vec![holder.into(), in_text(life.as_millis())],
+            args: vec![holder.into(), in_text(lasting.as_millis())],
         };
         let value = self.link.run(&live, &CLAIM, &call).await?;
         let (state, entry): (i64, Option<Vec<u8>>) =
@@ -181,17 +182,21 @@ impl ValkeyCache {
         entry: Option<(Vec<u8>, Duration)>,
     ) -> Result<bool, Skipped> {
         let live = self.live()?;
-        let (end, life) = match end {
+        let (becomes, lasting) = match end {
             LeaseEnd::GivenBack => (0, Duration::ZERO),
-            LeaseEnd::LivesOn(life) => (1, life),
-            LeaseEnd::Unshared(life) => (2, life),
+            LeaseEnd::LivesOn(lasting) => (1, lasting),
+            LeaseEnd::Unshared(lasting) => (2, lasting),
         };
         let mut call = Call {
             keys: vec![lease_key(owner, id), entry_key(owner, id)],
-            args: vec![holder.into(), in_text(end), in_text(life.as_millis())],
+            args: vec![
+                holder.into(),
+                in_text(becomes),
+                in_text(lasting.as_millis()),
+            ],
         };
-        if let Some((entry, life)) = entry {
-            call.args.extend([entry, in_text(life.as_millis().max(1))]);
+        if let Some((entry, kept)) = entry {
+            call.args.extend([entry, in_text(kept.as_millis().max(1))]);
         }
         let value: Value = self.link.run(&live, &SETTLE, &call).await?;
         Ok(value == Value::Int(1))
@@ -211,8 +216,8 @@ impl ValkeyCache {
     }
 }
 
-fn in_text(number: impl ToString) -> Vec<u8> {
-    number.to_string().into_bytes()
+fn in_text(number: impl Display) -> Vec<u8> {
+    format!("{number}").into_bytes()
 }
 
 /// The slot that an entry is in, as hash tag.
