@@ -81,7 +81,7 @@ async fn every_clearing_is_in_the_audit_log_and_a_refused_one_is_not() {
         .collect();
     let (actor, target) = (json!(admin.id), json!("cache"));
     let details = [
-        json!({}),
+        Value::Null,
         json!({"tags": ["upstream:a"], "prefix": "query/b"}),
     ];
     assert_eq!(
