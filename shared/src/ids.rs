@@ -105,6 +105,18 @@ id!(
 );
 
 id!(
+    /// A query that a user asked: `qry_…`.
+    QueryId,
+    "qry_"
+);
+
+id!(
+    /// A job: `job_…`.
+    JobId,
+    "job_"
+);
+
+id!(
     /// Usage records that are written down together: `bat_…`. Never shown.
     BatchId,
     "bat_"

@@ -17,6 +17,7 @@ mod configuration;
 mod conventions;
 mod denials;
 mod deployed;
+mod history;
 mod idempotency;
 mod keys;
 mod lambda;

@@ -6,6 +6,7 @@ use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
 use turnpike_shared::audit::ChainKey;
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::{StageSecret, User};
+use turnpike_shared::cache::Cache;
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::{Problem, ProblemCode};
@@ -40,6 +41,7 @@ struct Inner {
     breakers: Breakers,
     audit_log: AuditLog,
     cursor_key: CursorKey,
+    cache: Cache,
 }
 
 impl App {
@@ -58,11 +60,12 @@ impl App {
         let breakers = Breakers::from_environment(&env, &parts)?;
         let (secret, foundation) = tokio::try_join!(
             async { Ok::<_, StartError>(read_secret(&env, &audit_secret).await?) },
-            async { Ok(Foundation::lay("admin", &env, parts).await?) },
+            async { Ok(Foundation::lay("admin", &env, parts.clone()).await?) },
         )?;
         // Its cursors are made with a key from the same secret: that of the users' opens what was
         // answered to them.
         let secret = StageSecret::new(&secret)?;
+        let cache = Cache::from_environment(&env, &parts, foundation.admission())?;
         let users = UserStore::new(&dynamodb, tables);
         let usage = UsageStore::new(&dynamodb, config::usage_table(&env)?);
         Ok(Self(Arc::new(Inner {
@@ -72,6 +75,7 @@ impl App {
             breakers,
             audit_log: AuditLog::new(&dynamodb, audit_table, ChainKey::new(&secret)),
             cursor_key: CursorKey::new(&secret),
+            cache,
         })))
     }
 
@@ -97,6 +101,10 @@ impl App {
 
     pub(crate) fn cursor_key(&self) -> &CursorKey {
         &self.0.cursor_key
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -7,6 +7,7 @@
 mod analytics;
 mod app;
 mod audit_log;
+mod cache;
 mod policy;
 mod upstreams;
 mod users;
@@ -33,6 +34,8 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(policy::policy))
         .routes(routes!(upstreams::list::list))
         .routes(routes!(upstreams::reset::reset))
+        .routes(routes!(cache::stats::stats))
+        .routes(routes!(cache::clear::clear))
         .routes(routes!(analytics::usage::usage))
         .routes(routes!(audit_log::list::list))
         .routes(routes!(audit_log::verify::verify))

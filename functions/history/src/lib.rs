@@ -1,10 +1,13 @@
-//! The function `history`: what users asked for.
+//! The function `history`: what users asked for, and what was done for them.
 //!
-//! It reads and changes nothing. A URL leads to one file: `GET /api/v1/analytics/usage` is
-//! `analytics/usage.rs`.
+//! It writes nothing down; queries are recorded by who answers them, jobs by who does them. A URL leads
+//! to one file: `GET /api/v1/analytics/usage` is `analytics/usage.rs`, `GET /api/v1/history/queries` is
+//! `queries/list.rs`.
 
 mod analytics;
 mod app;
+mod batch_jobs;
+mod queries;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -15,7 +18,11 @@ pub use app::{App, StartError};
 
 /// Every route of the function, and its description.
 fn described_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(analytics::usage::usage))
+    OpenApiRouter::new()
+        .routes(routes!(queries::list::list))
+        .routes(routes!(queries::delete::delete))
+        .routes(routes!(batch_jobs::list))
+        .routes(routes!(analytics::usage::usage))
 }
 
 /// The function, ready to be served.

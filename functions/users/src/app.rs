@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use turnpike_shared::admission::{Admission, AdmissionParts, Caller, SetupError};
-use turnpike_shared::auth::secret::SecretTooShort;
-use turnpike_shared::auth::{
-    ApiKey, KeyChanges, KeyManager, KeyRefused, KeyRing, KeyState, StageSecret,
-};
+use turnpike_shared::auth::{ApiKey, KeyChanges, KeyManager, KeyRefused, KeyRing, KeyState};
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::Problem;
 use turnpike_shared::idempotency::{KeptAnswer, Secret};
-use turnpike_shared::stores::{SecretError, UsageStore, UserStore, read_secret};
+use turnpike_shared::stores::{UsageStore, UserStore};
 use turnpike_shared::web::{
-    Admits, Answer, AnswerKeeper, Answers, CursorKey, Foundation, KeepsAnswers, Repetition,
+    Admits, Answer, AnswerKeeper, Answers, CursorKey, CursorSecretError, Foundation, KeepsAnswers,
+    Repetition, cursor_secret,
 };
 
 use crate::api_keys::{self, NewApiKeyBody};
@@ -24,10 +22,8 @@ use crate::api_keys::{self, NewApiKeyBody};
 pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("the secret of the cursors cannot be had")]
-    Secret(#[from] SecretError),
-    #[error("TURNPIKE_CURSOR_SECRET or the secret behind its ARN cannot be used")]
-    CursorSecret(#[from] SecretTooShort),
+    #[error(transparent)]
+    CursorSecret(#[from] CursorSecretError),
     #[error(transparent)]
     Admission(#[from] SetupError),
 }
@@ -54,10 +50,9 @@ impl App {
     pub async fn new(env: Environment, parts: AdmissionParts) -> Result<Self, StartError> {
         let stage = StageConfig::read(&env)?;
         let tables = UserTables::read(&env)?;
-        let secret = config::cursor_secret(&env, stage.stage)?;
         let dynamodb = parts.dynamodb.clone();
         let (secret, foundation) = tokio::try_join!(
-            async { Ok::<_, StartError>(StageSecret::new(&read_secret(&env, &secret).await?)?) },
+            async { Ok::<_, StartError>(cursor_secret(&env, stage.stage).await?) },
             async { Ok(Foundation::lay("users", &env, parts).await?) },
         )?;
         let users = UserStore::new(&dynamodb, tables);

@@ -121,4 +121,5 @@ pub enum Action {
     KeyRevoked,
     SignInsFailed,
     BreakerReset,
+    CacheCleared,
 }

@@ -139,7 +139,7 @@ impl KeysConfig {
     }
 }
 
-/// The secret that the cursors of `users` are made with.
+/// The secret that the cursors of most lists, and the answers kept for repetitions, are made with.
 pub fn cursor_secret(env: &Environment, stage: Stage) -> Result<SecretSource, ConfigError> {
     secret_source(
         env,
@@ -231,6 +231,19 @@ pub fn work_table(env: &Environment) -> Result<String, ConfigError> {
 /// The name of the table of the cache's warm tier.
 pub fn cache_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::CACHE_TABLE).map(str::to_owned)
+}
+
+/// The function's memory in bytes; `None` outside of Lambda.
+pub fn function_memory(env: &Environment) -> Result<Option<u64>, ConfigError> {
+    let bytes_of = |text: &str| {
+        let megabytes: u64 = text.parse().ok()?;
+        megabytes.checked_mul(1024 * 1024)
+    };
+    let read = |text: &str| {
+        let refused = || variables::FUNCTION_MEMORY.error(format!("it is {text:?}"));
+        bytes_of(text).ok_or_else(refused)
+    };
+    env.get(&variables::FUNCTION_MEMORY).map(read).transpose()
 }
 
 /// The name of the table of the audit log.

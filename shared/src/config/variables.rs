@@ -37,7 +37,7 @@ variables! {
     SIGNING_KEYS "TURNPIKE_SIGNING_KEYS" "unset, or in development and testing the signing keys themselves, as `turnpike-local signing-keys` prints them";
     AUTH_SECRET_ARN "TURNPIKE_AUTH_SECRET_ARN" "the ARN of the secret that refresh tokens and cursors are made with";
     AUTH_SECRET "TURNPIKE_AUTH_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
-    CURSOR_SECRET_ARN "TURNPIKE_CURSOR_SECRET_ARN" "the ARN of the secret that the list cursors of the function users are made with";
+    CURSOR_SECRET_ARN "TURNPIKE_CURSOR_SECRET_ARN" "the ARN of the secret that the list cursors of the functions users, history and content are made with";
     CURSOR_SECRET "TURNPIKE_CURSOR_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
     AUDIT_SECRET_ARN "TURNPIKE_AUDIT_SECRET_ARN" "the ARN of the secret that the audit log is chained with";
     AUDIT_SECRET "TURNPIKE_AUDIT_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
@@ -57,6 +57,7 @@ variables! {
     ADMIN_EMAIL "TURNPIKE_ADMIN_EMAIL" "the e-mail address of the local stack's first admin";
     ADMIN_PASSWORD "TURNPIKE_ADMIN_PASSWORD" "the password of the local stack's first admin, as strong as any user's";
     TEST_PANIC_PATH "TURNPIKE_TEST_PANIC_PATH" "unset, or in testing a path whose handler is to panic";
+    FUNCTION_MEMORY "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" "the function's memory in megabytes, as Lambda sets it";
     AWS_REGION "AWS_REGION" "the AWS region, as Lambda sets it";
     AWS_ACCESS_KEY_ID "AWS_ACCESS_KEY_ID" "an AWS access key id, as Lambda sets it";
     AWS_SECRET_ACCESS_KEY "AWS_SECRET_ACCESS_KEY" "an AWS secret access key, as Lambda sets it";

@@ -63,8 +63,8 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{Open, Scoped, Session, Uncounted};
     use Scope::{
-        AdminRead, AdminWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck, ProfileRead,
-        ProfileWrite, UsageRead,
+        AdminRead, AdminWrite, CacheRead, CacheWrite, HistoryRead, HistoryWrite, KeysRead,
+        KeysVerify, KeysWrite, LimitsCheck, ProfileRead, ProfileWrite, UsageRead,
     };
     &[
         route(
@@ -77,6 +77,18 @@ pub const ROUTES: &[Route] = {
         route(
             "GET",
             "/api/v1/admin/audit-log/verify",
+            "admin",
+            Scoped(AdminRead),
+        ),
+        route(
+            "POST",
+            "/api/v1/admin/cache/clear",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/admin/cache/stats",
             "admin",
             Scoped(AdminRead),
         ),
@@ -155,6 +167,42 @@ pub const ROUTES: &[Route] = {
             "default",
             Session,
         ),
+        route(
+            "POST",
+            "/api/v1/cache/clear",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/cache/invalidate",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/cache/stats",
+            "dataset_ops",
+            Scoped(CacheRead),
+        ),
+        route(
+            "GET",
+            "/api/v1/history/batch-jobs",
+            "dataset_ops",
+            Scoped(HistoryRead),
+        ),
+        route(
+            "GET",
+            "/api/v1/history/queries",
+            "dataset_ops",
+            Scoped(HistoryRead),
+        ),
+        route(
+            "DELETE",
+            "/api/v1/history/queries/{id}",
+            "dataset_ops",
+            Scoped(HistoryWrite),
+        ),
         route("POST", "/api/v1/keys/verify", "default", Scoped(KeysVerify)),
         route(
             "POST",
@@ -171,6 +219,12 @@ pub const ROUTES: &[Route] = {
         )
         .with_idempotency_key(),
         route(
+            "DELETE",
+            "/api/v1/users/api-keys/{id}",
+            "default",
+            Scoped(KeysWrite),
+        ),
+        route(
             "GET",
             "/api/v1/users/api-keys/{id}",
             "default",
@@ -178,12 +232,6 @@ pub const ROUTES: &[Route] = {
         ),
         route(
             "PATCH",
-            "/api/v1/users/api-keys/{id}",
-            "default",
-            Scoped(KeysWrite),
-        ),
-        route(
-            "DELETE",
             "/api/v1/users/api-keys/{id}",
             "default",
             Scoped(KeysWrite),

@@ -14,10 +14,13 @@ mod audit_outbox;
 mod audit_writer;
 mod batch_get;
 mod breakers;
+pub(crate) mod cache;
 mod client;
 mod condition;
 mod error;
+mod history;
 mod idempotency;
+mod jobs;
 mod key_set;
 mod mailing;
 mod one_time_tokens;
@@ -34,6 +37,7 @@ mod transaction;
 mod usage;
 mod user_lists;
 pub mod valkey;
+mod work;
 
 use std::fmt::Display;
 
@@ -54,6 +58,8 @@ use client::AMAZON_ROOTS;
 pub use client::{DynamoDb, client_of_engine, https_client};
 use condition::if_condition_held;
 pub use error::StoreError;
+pub use history::HistoryStore;
+pub use jobs::JobStore;
 pub use mailing::{MailQueued, PreparedMail, mail_of_outbox_key};
 pub use one_time_tokens::Redeemed;
 pub use passwords::PasswordChanged;
@@ -66,6 +72,7 @@ pub use standing::Standing;
 pub use usage::{UsageStore, Whose, Written};
 pub use user_lists::{UserPage, UsersListed};
 pub use valkey::{LinkState, PingError, ValkeyAddress, ValkeyLink};
+pub use work::NewestFirst;
 
 use crate::config::{Tables, UserTables};
 use tables::{PK, SK};

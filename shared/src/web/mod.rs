@@ -5,7 +5,9 @@
 
 mod admission;
 mod body;
+mod cache_object;
 mod cors;
+mod cursor_secret;
 mod deadline;
 pub mod fields;
 mod foundation;
@@ -31,6 +33,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::ApiJson;
+pub use cache_object::{CacheStatsBody, CacheTierObject, InvalidationRequest};
+pub use cursor_secret::{CursorSecretError, cursor_secret};
 pub use deadline::Deadline;
 pub use foundation::Foundation;
 pub use idempotency::{Answer, AnswerKeeper, Answers, KeepsAnswers, Repetition, keep_answers};

@@ -211,6 +211,10 @@ pub(super) fn own_variables(function: &str) -> Vec<(&'static str, &'static str)>
             ("TURNPIKE_AUDIT_SECRET", "0123456789abcdef0123456789abcdef"),
         ],
         "users" => vec![("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210")],
+        "content" | "history" => vec![
+            ("TURNPIKE_WORK_TABLE", "WorkTable"),
+            ("TURNPIKE_CURSOR_SECRET", "fedcba9876543210fedcba9876543210"),
+        ],
         _ => vec![],
     }
 }

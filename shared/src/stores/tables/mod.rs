@@ -2,9 +2,11 @@
 
 pub(crate) mod admission;
 pub(crate) mod audit;
+pub(crate) mod cache;
 pub(crate) mod credentials;
 pub(crate) mod identity;
 pub(crate) mod usage;
+pub(crate) mod work;
 
 /// The partition key of every table.
 pub(crate) const PK: &str = "pk";

@@ -1,0 +1,4 @@
+//! `/api/v1/history`.
+
+mod batch_jobs;
+mod queries;
