@@ -50,12 +50,16 @@ fn the_domain_knows_neither_aws_nor_http() {
         "audit",
         "auth",
         "cache",
+        "behavior",
+        "content",
         "errors",
         "history",
         "idempotency",
         "jobs",
         "limits",
         "mail",
+        "preferences",
+        "queries",
         "upstreams",
     ];
 
