@@ -50,6 +50,7 @@ fn the_domain_knows_neither_aws_nor_http() {
         "audit",
         "auth",
         "behavior",
+        "cache",
         "content",
         "errors",
         "history",
@@ -58,6 +59,7 @@ fn the_domain_knows_neither_aws_nor_http() {
         "limits",
         "mail",
         "preferences",
+        "upstreams",
     ];
 
     for (path, text) in domain.into_iter().flat_map(module) {

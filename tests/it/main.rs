@@ -35,6 +35,7 @@ mod readme;
 mod recording;
 mod support;
 mod system;
+mod upstreams;
 mod usage_rollup;
 mod users;
 mod well_known;

@@ -6,6 +6,7 @@ use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
 use turnpike_shared::audit::ChainKey;
 use turnpike_shared::auth::secret::SecretTooShort;
 use turnpike_shared::auth::{StageSecret, User};
+use turnpike_shared::cache::Cache;
 use turnpike_shared::clock::Timestamp;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, UserTables};
 use turnpike_shared::errors::{Problem, ProblemCode};
@@ -13,6 +14,7 @@ use turnpike_shared::ids::UserId;
 use turnpike_shared::stores::{
     Administered, AuditLog, SecretError, StoreError, UsageStore, UserStore, read_secret,
 };
+use turnpike_shared::upstreams::Breakers;
 use turnpike_shared::web::{Admits, CursorKey, Foundation};
 
 /// Why the function cannot start.
@@ -36,8 +38,10 @@ struct Inner {
     foundation: Foundation,
     usage: UsageStore,
     users: UserStore,
+    breakers: Breakers,
     audit_log: AuditLog,
     cursor_key: CursorKey,
+    cache: Cache,
 }
 
 impl App {
@@ -53,21 +57,25 @@ impl App {
         let audit_secret = config::audit_secret(&env, stage.stage)?;
         let audit_table = config::audit_table(&env)?;
         let dynamodb = parts.dynamodb.clone();
+        let breakers = Breakers::from_environment(&env, &parts)?;
         let (secret, foundation) = tokio::try_join!(
             async { Ok::<_, StartError>(read_secret(&env, &audit_secret).await?) },
-            async { Ok(Foundation::lay("admin", &env, parts).await?) },
+            async { Ok(Foundation::lay("admin", &env, parts.clone()).await?) },
         )?;
         // Its cursors are made with a key from the same secret: that of the users' opens what was
         // answered to them.
         let secret = StageSecret::new(&secret)?;
+        let cache = Cache::from_environment(&env, &parts, foundation.admission())?;
         let users = UserStore::new(&dynamodb, tables);
         let usage = UsageStore::new(&dynamodb, config::usage_table(&env)?);
         Ok(Self(Arc::new(Inner {
             foundation,
             usage,
             users,
+            breakers,
             audit_log: AuditLog::new(&dynamodb, audit_table, ChainKey::new(&secret)),
             cursor_key: CursorKey::new(&secret),
+            cache,
         })))
     }
 
@@ -83,12 +91,20 @@ impl App {
         &self.0.users
     }
 
+    pub(crate) fn breakers(&self) -> &Breakers {
+        &self.0.breakers
+    }
+
     pub(crate) fn audit_log(&self) -> &AuditLog {
         &self.0.audit_log
     }
 
     pub(crate) fn cursor_key(&self) -> &CursorKey {
         &self.0.cursor_key
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -141,10 +141,41 @@ fn answer(
                 statement: [Statement {
                     action: "execute-api:Invoke",
                     effect: if is_authorized { "Allow" } else { "Deny" },
-                    resource: resource.to_owned(),
+                    resource: literal(resource),
                 }],
             },
             context,
         },
+    }
+}
+
+/// A resource that stands for nothing but itself. The path in it is the client's, and IAM's language
+/// has wildcards and variables: with these encoded, the policy is about a path that nobody can ask for,
+/// and API Gateway refuses the request.
+fn literal(arn: &str) -> String {
+    arn.replace('*', "%2A")
+        .replace('?', "%3F")
+        .replace("${", "%24{")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_a_pattern_is_none_in_a_policy() {
+        let of_path =
+            |path: &str| format!("arn:aws:execute-api:eu-central-1:1:api/$default/GET{path}");
+        let cases = [
+            ("/orders/7", "/orders/7"),
+            ("/orders/*", "/orders/%2A"),
+            ("/*/?", "/%2A/%3F"),
+            ("/${aws:username}", "/%24{aws:username}"),
+            ("/$price", "/$price"),
+        ];
+
+        for (path, expected) in cases {
+            assert_eq!(literal(&of_path(path)), of_path(expected));
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use turnpike_shared::admission::{AdmissionParts, SetupError};
+use turnpike_shared::cache::Cache;
 use turnpike_shared::config::{ConfigError, Environment};
-use turnpike_shared::web::Foundation;
+use turnpike_shared::web::{Admits as _, Foundation};
 
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,7 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     foundation: Foundation,
+    cache: Cache,
 }
 
 impl App {
@@ -31,9 +33,15 @@ impl App {
 
     /// Builds the function from `parts`, and the rest from the environment.
     pub async fn new(env: Environment, parts: AdmissionParts) -> Result<Self, StartError> {
+        let foundation = Foundation::lay("cache", &env, parts.clone()).await?;
         Ok(Self(Arc::new(Inner {
-            foundation: Foundation::lay("cache", &env, parts).await?,
+            cache: Cache::from_environment(&env, &parts, foundation.admission())?,
+            foundation,
         })))
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
     }
 
     /// What the function stands on.

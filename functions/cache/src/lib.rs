@@ -3,16 +3,23 @@
 //! A URL leads to one file: `POST /api/v1/cache/clear` is `clear.rs`.
 
 mod app;
+mod clear;
+mod invalidate;
+mod stats;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use app::{App, StartError};
 
 /// Every route of the function, and its description.
 fn described_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(stats::stats))
+        .routes(routes!(invalidate::invalidate))
+        .routes(routes!(clear::clear))
 }
 
 /// The function, ready to be served.

@@ -11,6 +11,9 @@ pub struct Report {
     pub failed: u64,
     /// Periods of users that were closed by this invocation.
     pub periods_closed: u64,
+    /// Of these periods, those that had a limit of the month for a part of the time alone: what was let in
+    /// without one is in `recorded` and not in `charged`.
+    pub partial: u64,
     /// Users whose periods stay open until Valkey answers again.
     pub deferred: u64,
     /// What admission counted in the periods that were closed.
@@ -41,6 +44,7 @@ impl Report {
             users,
             failed,
             periods_closed,
+            partial,
             deferred,
             charged,
             recorded,
@@ -52,6 +56,7 @@ impl Report {
         self.users += users;
         self.failed += failed;
         self.periods_closed += periods_closed;
+        self.partial += partial;
         self.deferred += deferred;
         self.charged += charged;
         self.recorded += recorded;

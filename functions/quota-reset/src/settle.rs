@@ -75,11 +75,15 @@ impl App {
         if charged == 0 && recorded == 0 {
             return Ok(Report::default());
         }
+        // Without a limit of the month nothing is counted in it. Records are lost and never made up:
+        // where there are more of them than was counted, there was no limit for a part of the time.
+        let is_counted = limit.is_some() || charged > 0;
+        let is_partial = is_counted && (limit.is_none() || recorded > charged);
         let closed = ClosedPeriod {
             user: user.id,
             period,
-            // Without a limit of the month nothing is counted in it.
-            charged: Some(charged).filter(|charged| limit.is_some() || *charged > 0),
+            charged: Some(charged).filter(|_| is_counted),
+            is_partial,
             recorded,
             limit,
             tier: user.tier.clone(),
@@ -89,6 +93,7 @@ impl App {
         }
         Ok(Report {
             periods_closed: 1,
+            partial: u64::from(is_partial),
             charged,
             recorded,
             unrecorded: charged.saturating_sub(recorded),
@@ -141,7 +146,10 @@ impl App {
         if news(counted).is_none() {
             return Ok(false);
         }
-        let spent = self.admission.month_used(owner.id, month).await?;
+        // Nobody is told of what may not have happened: without Valkey, a later run tells it.
+        let Some(spent) = self.admission.month_used(owner.id, month).await? else {
+            return Ok(false);
+        };
         let Some(threshold) = news(spent) else {
             return Ok(false);
         };

@@ -38,14 +38,13 @@ pub(crate) async fn ensure(
     if let Some(owner) = accounts.owner_of(&email.key()).await? {
         let user = accounts.users().user(owner).await?;
         let is_admin = |user: &User| user.roles.contains(&Role::Admin);
-        let Some(user) = user.filter(is_admin) else {
+        if !user.as_ref().is_some_and(is_admin) {
             let problem = "the account with the address in TURNPIKE_ADMIN_EMAIL is no admin's";
             return Err(StartError::Admin(problem.into()));
-        };
-        if user.is_active_admin() {
-            // An older release may have made it, which kept no list of admins.
-            accounts.users().admin_is_listed(owner).await?;
         }
+        // An older release may have made it, which kept no list of admins. One who is inactive is
+        // not in it.
+        accounts.users().admin_is_listed(owner).await?;
         return Ok(FirstAdmin {
             email: email.to_string(),
             password: None,

@@ -1,15 +1,16 @@
 //! What API Gateway does for the deployed functions: chooses one by the template's prefixes and
-//! says where the request came from.
+//! says where the request came from. As Lambda does, it tells how long the function may take.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use tower::ServiceExt as _;
-use turnpike_shared::web::PeerIp;
+use turnpike_shared::web::{Deadline, PeerIp};
 
 use crate::local_routes;
 use crate::template::Route;
@@ -58,16 +59,20 @@ impl Gateway {
 
     async fn serve(&self, peer: SocketAddr, mut request: Request) -> Response {
         request.extensions_mut().insert(PeerIp(peer.ip()));
-        let function = self.function_for(request.uri().path());
+        let (function, timeout) = self.function_for(request.uri().path());
+        if let Some(timeout) = timeout {
+            Deadline::of_invocation(timeout).note(&mut request);
+        }
         match function.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
     }
 
-    fn function_for(&self, path: &str) -> &Router {
+    /// The function for a path, and how long it may take, if that is bounded.
+    fn function_for(&self, path: &str) -> (&Router, Option<Duration>) {
         if let (Some(local), true) = (&self.local, local_routes::has(path)) {
-            return local;
+            return (local, None);
         }
         let chosen = self
             .routes
@@ -79,7 +84,7 @@ impl Gateway {
             reason = "the template has a $default route, and a test that says so"
         )]
         let route = chosen.expect("$default matches every path");
-        &self.functions[&route.function]
+        (&self.functions[&route.function], Some(route.timeout))
     }
 }
 

@@ -112,6 +112,7 @@ fn describe_tags(document: &mut Value) {
         json!({"name": "Accounts", "description": "Registration, sign-in, sessions and passwords."}),
         json!({"name": "API keys", "description": "Keys for programs, and whether one is good."}),
         json!({"name": "Limits", "description": "What may be done how often, and what is left."}),
+        json!({"name": "Cache", "description": "What is kept of answers, and how it is ended."}),
         json!({"name": "Administration", "description": "What admins change of others, and what support may see."}),
         json!({"name": "Usage", "description": "What was asked for, and how it was answered."}),
         json!({"name": "Content", "description": "What is kept for a product: preferences and behaviour of its users, and content."}),

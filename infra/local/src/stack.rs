@@ -19,6 +19,7 @@ use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
 use turnpike_shared::failed_sign_ins::FailedSignIns;
 use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError};
+use turnpike_shared::upstreams::BreakerMemory;
 use turnpike_shared::usage_recorder::UsageRecorder;
 use turnpike_system::DetailsAccess;
 
@@ -194,6 +195,7 @@ impl Stack {
             refusals: Refusals::default(),
             recorder: recorder.clone(),
             afterwards: afterwards.clone(),
+            breakers: BreakerMemory::default(),
         };
         let events = events_of(&template, embedded.as_ref(), &env, &admission).await?;
         let local = (mailbox.as_ref().zip(events.as_ref()))

@@ -48,6 +48,8 @@ pub struct Route {
     pub function: String,
     /// `$default`, an exact path, or a path that ends in `/{proxy+}`.
     pub path: String,
+    /// How long the function is given for a request.
+    pub timeout: Duration,
 }
 
 /// A function on the stream of a table.
@@ -224,7 +226,7 @@ impl Template {
                     template.timeouts.insert(invoked_name(&id), timeout);
                     for event in function.events.into_values() {
                         template
-                            .add_event(&id, event)
+                            .add_event(&id, timeout, event)
                             .map_err(|problem| TemplateError(format!("{id}: {problem}")))?;
                     }
                     variables.extend(function.environment.variables);
@@ -245,12 +247,13 @@ impl Template {
 
 impl Template {
     /// Adds what invokes `function`.
-    fn add_event(&mut self, function: &str, event: Event) -> Result<(), String> {
+    fn add_event(&mut self, function: &str, timeout: Duration, event: Event) -> Result<(), String> {
         let properties = event.properties.unwrap_or_default();
         match event.r#type.as_str() {
             "HttpApi" => self.routes.push(Route {
                 function: function.to_owned(),
                 path: properties.path.unwrap_or_else(|| "$default".to_owned()),
+                timeout,
             }),
             "DynamoDB" => self.streams.push(properties.stream_mapping(function)?),
             "ScheduleV2" => self.schedules.push(properties.schedule(function)?),
@@ -363,10 +366,7 @@ mod tests {
             .iter()
             .map(|table| table.id.as_str())
             .collect();
-        let route = |function: &str, path: &str| Route {
-            function: function.into(),
-            path: path.into(),
-        };
+        let route = |function: &str, path: &str| (function.to_owned(), path.to_owned());
         assert_eq!(
             tables,
             [
@@ -401,7 +401,8 @@ mod tests {
             route("HistoryFunction", "/api/v1/analytics/{proxy+}"),
             route("SystemFunction", "$default"),
         ] {
-            assert!(template.routes.contains(&expected), "{expected:?}");
+            let leads = |route: &Route| (route.function.clone(), route.path.clone()) == expected;
+            assert!(template.routes.iter().any(leads), "{expected:?}");
         }
     }
 

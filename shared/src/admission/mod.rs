@@ -11,6 +11,7 @@ mod ladder;
 mod months;
 mod refusals;
 mod request;
+mod rereads;
 mod setup;
 
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use moka::sync::Cache;
 
 use self::directory::Directory;
 use self::ladder::{Ladder, Outcome};
+use self::rereads::Rereads;
 use crate::auth::{
     ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, Tier, User,
 };
@@ -44,8 +46,6 @@ pub use setup::{AdmissionParts, SetupError};
 const CONFIRMED_FOR: Duration = Duration::from_secs(30);
 /// How many confirmed credentials are remembered.
 const MAX_CONFIRMED: u64 = 50_000;
-/// How often a user is read anew for one request before it is given up.
-const MAX_REREADS: usize = 6;
 
 /// How long an engine may take.
 #[derive(Clone, Copy, Debug)]
@@ -314,6 +314,12 @@ impl Admission {
         self.0.policy.current().await
     }
 
+    /// The link to Valkey, if there is to be one: a process has no need of a second.
+    pub fn valkey_link(&self) -> Option<ValkeyLink> {
+        let valkey = self.0.ladder.valkey()?;
+        Some(valkey.link().clone())
+    }
+
     /// What is away, as far as this process has noticed.
     pub fn degraded(&self) -> Degraded {
         self.0.ladder.degraded()
@@ -497,7 +503,8 @@ impl Admission {
             Some(known) => Some(known),
             None => self.0.directory.read_key(digest).await?,
         };
-        for _ in 0..=MAX_REREADS {
+        let mut rereads = Rereads::new();
+        loop {
             let Some(holder) = found else {
                 return Ok(KeyVerdict::unknown());
             };
@@ -529,10 +536,10 @@ impl Admission {
                     }
                 }
             }
+            rereads.next().await?;
             found = self.0.directory.read_key(digest).await?;
             is_as_now = true;
         }
-        Err(Denied::Throttled)
     }
 
     async fn verdict(&self, code: KeyCode, holder: &KeyHolder, limits: LimitReport) -> KeyVerdict {
@@ -639,7 +646,8 @@ impl Admission {
         };
         let subject = Subject::User(claims.sub);
         let on_outage = counted.on_outage(&policy);
-        for _ in 0..=MAX_REREADS {
+        let mut rereads = Rereads::new();
+        loop {
             let now = self.now();
             let checks = counted.checks(&policy, &principal, None, 1, now);
             let proof = Proof {
@@ -658,13 +666,15 @@ impl Admission {
                 Asked::Refused(report) => return Err(Denied::Limited(report)),
                 Asked::Denied(denied) => return Err(denied),
                 Asked::Invalid => return Err(self.count_bad_credential(ip).await),
-                Asked::Outdated => match self.0.directory.read_user(claims.sub).await? {
-                    Some(user) => principal = Principal::from(user.as_ref()),
-                    None => return Err(self.count_bad_credential(ip).await),
-                },
+                Asked::Outdated => {
+                    rereads.next().await?;
+                    match self.0.directory.read_user(claims.sub).await? {
+                        Some(user) => principal = Principal::from(user.as_ref()),
+                        None => return Err(self.count_bad_credential(ip).await),
+                    }
+                }
             }
         }
-        Err(Denied::Throttled)
     }
 
     async fn admit_key(
@@ -689,7 +699,8 @@ impl Admission {
                 None => return Err(self.count_bad_credential(ip).await),
             }
         };
-        for _ in 0..=MAX_REREADS {
+        let mut rereads = Rereads::new();
+        loop {
             let now = self.now();
             if holder.key.state(now) != KeyState::Live || !holder.owner.is_active {
                 return Err(self.count_bad_credential(ip).await);
@@ -709,13 +720,15 @@ impl Admission {
                 Asked::Refused(report) => return Err(Denied::Limited(report)),
                 Asked::Denied(denied) => return Err(denied),
                 Asked::Invalid => return Err(self.count_bad_credential(ip).await),
-                Asked::Outdated => match self.0.directory.read_key(digest).await? {
-                    Some(anew) => holder = anew,
-                    None => return Err(self.count_bad_credential(ip).await),
-                },
+                Asked::Outdated => {
+                    rereads.next().await?;
+                    match self.0.directory.read_key(digest).await? {
+                        Some(anew) => holder = anew,
+                        None => return Err(self.count_bad_credential(ip).await),
+                    }
+                }
             }
         }
-        Err(Denied::Throttled)
     }
 
     async fn ask_for_holder(&self, holder: &KeyHolder, counted: Counted<'_>, cost: u64) -> Asked {

@@ -27,10 +27,20 @@ impl Admission {
         plan::month_of(&policy, &Principal::from(user), at)
     }
 
-    /// How much of a user's month is used, as `month` limits it.
-    pub async fn month_used(&self, user: UserId, month: Check) -> Result<u64, EngineError> {
-        let report = self.look_at(&Subject::User(user), &[month]).await?;
-        Ok(report.states.first().map_or(0, |state| state.used))
+    /// How much of a user's month is used, as `month` limits it; `None` while Valkey does not say
+    /// how much of what was leased to it is spent.
+    pub async fn month_used(&self, user: UserId, month: Check) -> Result<Option<u64>, EngineError> {
+        let (subject, now) = (Subject::User(user), self.now());
+        let checks = [month];
+        let readings = match self.0.ladder.valkey() {
+            None => Box::pin(self.0.ladder.dynamodb().look(&subject, &checks, now)).await?,
+            Some(valkey) => match Box::pin(valkey.look(&subject, &checks, now)).await {
+                Ok(readings) => readings,
+                Err(ValkeyError::Store(error)) => return Err(error),
+                Err(ValkeyError::Away(_) | ValkeyError::NoLink) => return Ok(None),
+            },
+        };
+        Ok(Some(readings.first().map_or(0, |reading| reading.used)))
     }
 
     /// Begins a user's month at Valkey, unless a request has done so, and answers with what was

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, StageConfig, UserTables, ValkeyConfig};
 use crate::policy_source::{PolicyOrigin, PolicySource, PolicySourceError};
 use crate::stores::{DynamoDb, PolicyStore, ValkeyLink};
+use crate::upstreams::BreakerMemory;
 use crate::usage_recorder::UsageRecorder;
 
 /// Why admission cannot start.
@@ -34,6 +35,8 @@ pub struct AdmissionParts {
     pub recorder: UsageRecorder,
     /// What is done after the answers: one for all functions of a process.
     pub afterwards: Afterwards,
+    /// What the functions of a process know of upstreams' circuit breakers.
+    pub breakers: BreakerMemory,
 }
 
 impl AdmissionParts {
@@ -48,6 +51,7 @@ impl AdmissionParts {
             policy: None,
             refusals: Refusals::default(),
             afterwards: Afterwards::default(),
+            breakers: BreakerMemory::default(),
         })
     }
 }

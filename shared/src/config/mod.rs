@@ -5,6 +5,7 @@
 
 mod authorizer;
 mod stage;
+mod upstreams;
 mod valkey;
 mod variables;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use authorizer::{AuthorizerConfig, AuthorizerResponse};
 pub use stage::{Cors, Stage, StageConfig};
+pub use upstreams::UpstreamSecretSource;
 pub use valkey::{Login, ServerlessCache, Topology, Transport, ValkeyConfig, ValkeyServer};
 pub use variables::{VARIABLES, Variable};
 
@@ -229,6 +231,19 @@ pub fn work_table(env: &Environment) -> Result<String, ConfigError> {
 /// The name of the table of the cache's warm tier.
 pub fn cache_table(env: &Environment) -> Result<String, ConfigError> {
     env.required(&variables::CACHE_TABLE).map(str::to_owned)
+}
+
+/// The function's memory in bytes; `None` outside of Lambda.
+pub fn function_memory(env: &Environment) -> Result<Option<u64>, ConfigError> {
+    let bytes_of = |text: &str| {
+        let megabytes: u64 = text.parse().ok()?;
+        megabytes.checked_mul(1024 * 1024)
+    };
+    let read = |text: &str| {
+        let refused = || variables::FUNCTION_MEMORY.error(format!("it is {text:?}"));
+        bytes_of(text).ok_or_else(refused)
+    };
+    env.get(&variables::FUNCTION_MEMORY).map(read).transpose()
 }
 
 /// The name of the table of the audit log.

@@ -41,6 +41,8 @@ variables! {
     CURSOR_SECRET "TURNPIKE_CURSOR_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
     AUDIT_SECRET_ARN "TURNPIKE_AUDIT_SECRET_ARN" "the ARN of the secret that the audit log is chained with";
     AUDIT_SECRET "TURNPIKE_AUDIT_SECRET" "unset, or in development and testing that secret itself, 32 characters or more";
+    UPSTREAM_SECRETS_PREFIX "TURNPIKE_UPSTREAM_SECRETS_PREFIX" "what the names of upstreams' secrets begin with in AWS Secrets Manager, such as turnpike-prod/upstreams/";
+    UPSTREAM_SECRETS "TURNPIKE_UPSTREAM_SECRETS" "unset, or in development and testing the secrets of upstreams themselves, as a JSON object of names and texts";
     VALKEY_URL "TURNPIKE_VALKEY_URL" "unset, or the address of a Valkey, such as redis://127.0.0.1:6379 (in staging and production rediss:// and without a password)";
     VALKEY_CLUSTER "TURNPIKE_VALKEY_CLUSTER" "unset, or beside TURNPIKE_VALKEY_URL true or false: whether that Valkey is a cluster";
     VALKEY_CACHE "TURNPIKE_VALKEY_CACHE" "unset, or the name of a serverless cache of ElastiCache: at most 40 letters, digits and hyphens, a letter first";
@@ -55,6 +57,7 @@ variables! {
     ADMIN_EMAIL "TURNPIKE_ADMIN_EMAIL" "the e-mail address of the local stack's first admin";
     ADMIN_PASSWORD "TURNPIKE_ADMIN_PASSWORD" "the password of the local stack's first admin, as strong as any user's";
     TEST_PANIC_PATH "TURNPIKE_TEST_PANIC_PATH" "unset, or in testing a path whose handler is to panic";
+    FUNCTION_MEMORY "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" "the function's memory in megabytes, as Lambda sets it";
     AWS_REGION "AWS_REGION" "the AWS region, as Lambda sets it";
     AWS_ACCESS_KEY_ID "AWS_ACCESS_KEY_ID" "an AWS access key id, as Lambda sets it";
     AWS_SECRET_ACCESS_KEY "AWS_SECRET_ACCESS_KEY" "an AWS secret access key, as Lambda sets it";

@@ -61,6 +61,9 @@ catalogue! {
     InvalidCursor "invalid-cursor" 400 "The cursor is not valid"
         why "The cursor was altered, or it was issued for another list or another caller."
         then "Pass next_cursor back as it came, or start again without a cursor.";
+    InvalidPath "invalid-path" 400 "The path cannot be passed on"
+        why "The path below the upstream, in one of the forms that it may be decoded to, has an empty, \".\" or \"..\" segment, a backslash or a control character, is not encoded as RFC 3986 wants it, is too long, or is not below the paths that the upstream is declared with."
+        then "Send the path plainly: segments separated by single slashes, everything else percent-encoded once.";
     Unauthenticated "unauthenticated" 401 "A valid credential is needed"
         why "The route needs a credential, and the request has none, or one that is malformed, expired, revoked or of another issuer."
         then "Sign in, or use the refresh token to get a new access token, and send it as Authorization: Bearer.";
@@ -151,6 +154,12 @@ catalogue! {
     InternalError "internal-error" 500 "Something went wrong on our side"
         why "The server met a condition that it did not expect. The log has the cause under the request_id."
         then "Try again; if it persists, tell the operator the request_id.";
+    UpstreamFailed "upstream-failed" 502 "The upstream failed"
+        why "The upstream behind the request could not be reached, broke the connection off, answered with an error of its own or with something that could not be used, or redirected to another place. Where it is safe, the request was tried again before this was said."
+        then "Try again later. If it persists, the operator finds the cause by the request_id.";
+    UpstreamTooLarge "upstream-too-large" 502 "The upstream's answer is too large"
+        why "The upstream answered with more than 4 MiB. No more than that is read of any answer."
+        then "Ask the upstream for less, for example for fewer results in one answer.";
     ServiceUnavailable "service-unavailable" 503 "The service is not available right now"
         why "Something that the request needs, most likely the database, is away, overloaded or too slow."
         then "Try again after the seconds that Retry-After gives.";
@@ -160,7 +169,13 @@ catalogue! {
     VerificationUnfinished "verification-unfinished" 503 "The verification came to the end of its time"
         why "The audit log is longer than one request can go through, or the database is slow just now. What was gone through holds; the rest has not been looked at."
         then "Ask again with the parameter from that the problem's detail names, until a verification comes to the end of the log. Together they verify all of it.";
+    CircuitOpen "circuit-open" 503 "The upstream is being left alone"
+        why "The upstream has failed so often within a short time that it is not called for a while: the circuit breaker is open. After that, one request tries whether it is back. Answers that are cached are served meanwhile."
+        then "Try again after the seconds that Retry-After gives.";
     NotReady "not-ready" 503 "The service is not ready"
         why "/health/ready answers this while DynamoDB cannot be reached."
         then "Wait until /health/ready answers 200.";
+    UpstreamTimeout "upstream-timeout" 504 "The upstream did not answer in time"
+        why "The upstream did not answer within its time, or not within the time that the request had left. Where it is safe, the request was tried again before this was said."
+        then "Try again later, or ask for something that takes the upstream less time.";
 }

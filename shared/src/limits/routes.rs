@@ -63,9 +63,9 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{Open, Scoped, Session, Uncounted};
     use Scope::{
-        AdminRead, AdminWrite, BehaviorRead, BehaviorWrite, ContentRead, ContentWrite, HistoryRead,
-        HistoryWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck, PreferencesRead,
-        PreferencesWrite, ProfileRead, ProfileWrite, UsageRead,
+        AdminRead, AdminWrite, BehaviorRead, BehaviorWrite, CacheRead, CacheWrite, ContentRead,
+        ContentWrite, HistoryRead, HistoryWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck,
+        PreferencesRead, PreferencesWrite, ProfileRead, ProfileWrite, UsageRead,
     };
     &[
         route(
@@ -81,7 +81,26 @@ pub const ROUTES: &[Route] = {
             "admin",
             Scoped(AdminRead),
         ),
+        route(
+            "POST",
+            "/api/v1/admin/cache/clear",
+            "admin",
+            Scoped(AdminWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/admin/cache/stats",
+            "admin",
+            Scoped(AdminRead),
+        ),
         route("GET", "/api/v1/admin/policy", "admin", Scoped(AdminRead)),
+        route("GET", "/api/v1/admin/upstreams", "admin", Scoped(AdminRead)),
+        route(
+            "POST",
+            "/api/v1/admin/upstreams/{name}/reset",
+            "admin",
+            Scoped(AdminWrite),
+        ),
         route("GET", "/api/v1/admin/users", "admin", Scoped(AdminRead)),
         route(
             "GET",
@@ -151,6 +170,24 @@ pub const ROUTES: &[Route] = {
         ),
         route("GET", "/api/v1/behavior", "default", Scoped(BehaviorRead)),
         route("POST", "/api/v1/behavior", "upload", Scoped(BehaviorWrite)).with_idempotency_key(),
+        route(
+            "POST",
+            "/api/v1/cache/clear",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "POST",
+            "/api/v1/cache/invalidate",
+            "dataset_ops",
+            Scoped(CacheWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/cache/stats",
+            "dataset_ops",
+            Scoped(CacheRead),
+        ),
         route(
             "DELETE",
             "/api/v1/content/{location_id}",
@@ -228,6 +265,12 @@ pub const ROUTES: &[Route] = {
         )
         .with_idempotency_key(),
         route(
+            "DELETE",
+            "/api/v1/users/api-keys/{id}",
+            "default",
+            Scoped(KeysWrite),
+        ),
+        route(
             "GET",
             "/api/v1/users/api-keys/{id}",
             "default",
@@ -235,12 +278,6 @@ pub const ROUTES: &[Route] = {
         ),
         route(
             "PATCH",
-            "/api/v1/users/api-keys/{id}",
-            "default",
-            Scoped(KeysWrite),
-        ),
-        route(
-            "DELETE",
             "/api/v1/users/api-keys/{id}",
             "default",
             Scoped(KeysWrite),

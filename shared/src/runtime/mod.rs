@@ -6,6 +6,7 @@ mod recorded;
 use std::error::Error;
 use std::future::Future;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -19,12 +20,13 @@ use serde_json::Value;
 
 pub use events::{EventFunction, EventService, Invocation, InvocationError};
 
+use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Environment, LogFilter};
 use crate::errors::chain;
 use crate::failed_sign_ins::FailedSignIns;
 use crate::telemetry;
 use crate::usage_recorder::UsageRecorder;
-use crate::web::{Foundation, PeerIp, TraceHeader};
+use crate::web::{Deadline, Foundation, PeerIp, TraceHeader};
 use recorded::Recorders;
 
 /// The routes of an HTTP function, and what records them if they let requests in.
@@ -165,6 +167,10 @@ async fn adapt(mut request: Request, next: Next) -> Response {
     let trace = invocation
         .and_then(|context| context.xray_trace_id.as_deref())
         .and_then(root_of);
+    let left = invocation.map(|context| left_until(context.deadline));
+    if let Some(left) = left {
+        Deadline::of_invocation(left).note(&mut request);
+    }
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
@@ -172,6 +178,12 @@ async fn adapt(mut request: Request, next: Next) -> Response {
         request.extensions_mut().insert(TraceHeader(trace));
     }
     next.run(request).await
+}
+
+/// How long it is until a moment, in milliseconds since the Unix epoch.
+fn left_until(deadline: u64) -> Duration {
+    let deadline = Timestamp::from_millis(i64::try_from(deadline).unwrap_or(i64::MAX));
+    deadline.since(Clock::system().now())
 }
 
 /// The id in an X-Ray trace header, `Root=1-…;Parent=…;Sampled=…` (AWS X-Ray Developer Guide,

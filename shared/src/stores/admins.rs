@@ -6,21 +6,44 @@
 //! admin has a write of this file in its transaction.
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
 
-use super::tables::identity::{ACTIVE_ADMINS, ADMINS_PK, ADMINS_SK};
+use super::accounts::{pauses, wait};
+use super::tables::identity::{ACTIVE_ADMINS, ADMINS_PK, ADMINS_SK, USER_SK, user_pk};
 use super::tables::{PK, SK};
-use super::transaction::{IntoWrite, transact};
+use super::transaction::{IntoWrite, NotWritten, transact};
 use super::{StoreError, UserStore, number, text};
 use crate::auth::User;
 use crate::ids::UserId;
 
 impl UserStore {
-    /// Puts an active admin among the active admins, who was made before there was a list of them.
-    pub async fn admin_is_listed(&self, id: UserId) -> Result<(), StoreError> {
-        transact(&self.client, vec![self.admin_joins(id)])
-            .await
-            .map_err(StoreError::from)
+    /// Puts a user among the active admins who is one and was made before there was a list of them;
+    /// says whether they are. Nobody is listed who ceases to be one meanwhile: the list would keep
+    /// them, and let the last admin go.
+    pub async fn admin_is_listed(&self, id: UserId) -> Result<bool, StoreError> {
+        for pause in std::iter::once(None).chain(pauses().map(Some)) {
+            wait(pause).await;
+            let user = self.user(id).await?;
+            let Some(user) = user.filter(User::is_active_admin) else {
+                return Ok(false);
+            };
+            let is_still_that_record = "epoch = :read";
+            let stays = ConditionCheck::builder()
+                .table_name(&self.identity)
+                .key(PK, text(user_pk(id)))
+                .key(SK, text(USER_SK))
+                .condition_expression(is_still_that_record)
+                .expression_attribute_values(":read", number(user.epoch))
+                .into_write();
+            match transact(&self.client, vec![stays, self.admin_joins(id)]).await {
+                Ok(()) => return Ok(true),
+                Err(NotWritten::Condition(_)) => {}
+                Err(NotWritten::Failed(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Contended {
+            operation: "admin_is_listed",
+        })
     }
 
     /// The write that a change of a user from `before` to `after` needs, if it makes or unmakes an

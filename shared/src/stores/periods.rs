@@ -77,6 +77,9 @@ pub struct ClosedPeriod {
     pub period: Period,
     /// What admission counted; `None` where it had no month to count in.
     pub charged: Option<u64>,
+    /// Whether admission had a month to count in for a part of the period alone, so that more was let
+    /// in than was charged.
+    pub is_partial: bool,
     /// What is recorded.
     pub recorded: u64,
     /// The month's limit at the end of the period; `None` is unlimited.
@@ -183,6 +186,7 @@ impl PeriodStore {
             pk: usage::user_pk(closed.user),
             sk: usage::period_sk(closed.period),
             charged: closed.charged,
+            partial: closed.is_partial,
             recorded: closed.recorded,
             limit: closed.limit,
             tier: closed.tier,

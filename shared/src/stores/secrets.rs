@@ -16,6 +16,15 @@ pub enum SecretError {
     Store(#[source] StoreError),
     #[error("the secret has no text")]
     NoText,
+    #[error("the secret cannot stand in a header")]
+    NoHeader,
+}
+
+impl SecretError {
+    /// Whether the same secret may well be had later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
 }
 
 /// Reads a secret. From Secrets Manager it is the current version (`AWSCURRENT`).

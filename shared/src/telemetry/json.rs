@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::REQUEST_TARGET;
+use super::{CIRCUIT_TARGET, REQUEST_TARGET};
 use crate::clock::{Clock, Timestamp};
 
 /// The name of what an event says in words.
@@ -57,10 +57,18 @@ where
             members: &mut line,
             earlier: Earlier::Of(&earlier),
         });
-        if metadata.target() == REQUEST_TARGET {
-            line.0.push_str(&embedded_metrics(now));
-        } else {
-            line.add("target", metadata.target());
+        match metadata.target() {
+            REQUEST_TARGET => line.0.push_str(&embedded_metrics(
+                now,
+                r#""function","status_class""#,
+                r#"{"Name":"requests","Unit":"Count"},{"Name":"duration_ms","Unit":"Milliseconds"}"#,
+            )),
+            CIRCUIT_TARGET => line.0.push_str(&embedded_metrics(
+                now,
+                r#""state""#,
+                r#"{"Name":"circuit_transitions","Unit":"Count"}"#,
+            )),
+            target => line.add("target", target),
         }
         // The first member has no comma before it.
         writeln!(writer, "{{{}}}", line.0.trim_start_matches(','))
@@ -101,15 +109,15 @@ impl<'writer> FormatFields<'writer> for SpanFields {
 
 /// Says which members of the line are metrics (Amazon CloudWatch User Guide, "Specification:
 /// Embedded metric format").
-fn embedded_metrics(now: Timestamp) -> String {
+fn embedded_metrics(now: Timestamp, dimensions: &str, metrics: &str) -> String {
     format!(
         concat!(
             r#","_aws":{{"Timestamp":{},"CloudWatchMetrics":[{{"Namespace":"Turnpike","#,
-            r#""Dimensions":[["function","status_class"]],"Metrics":["#,
-            r#"{{"Name":"requests","Unit":"Count"}},"#,
-            r#"{{"Name":"duration_ms","Unit":"Milliseconds"}}]}}]}}"#
+            r#""Dimensions":[[{}]],"Metrics":[{}]}}]}}"#
         ),
-        now.millis()
+        now.millis(),
+        dimensions,
+        metrics
     )
 }
 
@@ -338,6 +346,24 @@ mod tests {
             (&json!("\"why\""), &json!("usr_1"))
         );
         assert_eq!(line["target"], module_path!());
+    }
+
+    #[test]
+    fn the_line_of_a_circuit_breaker_is_its_metric() {
+        let lines = logged(|| {
+            tracing::warn!(target: CIRCUIT_TARGET, state = "open", circuit_transitions = 1, "circuit breaker");
+        });
+
+        let line: Value = serde_json::from_str(&lines[0]).unwrap();
+        assert_eq!(line["circuit_transitions"], 1);
+        assert_eq!(
+            line["_aws"]["CloudWatchMetrics"],
+            json!([{
+                "Namespace": "Turnpike",
+                "Dimensions": [["state"]],
+                "Metrics": [{"Name": "circuit_transitions", "Unit": "Count"}],
+            }])
+        );
     }
 
     #[test]

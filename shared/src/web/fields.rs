@@ -24,6 +24,11 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// What is wrong, for whoever reads more of the request.
+    pub fn into_errors(self) -> Vec<FieldError> {
+        self.0
+    }
+
     /// The problem of a request of which something is wrong.
     pub fn into_problem(self) -> Problem {
         Problem::validation(self.0)

@@ -5,8 +5,10 @@
 
 mod admission;
 mod body;
+mod cache_object;
 mod cors;
 mod cursor_secret;
+mod deadline;
 pub mod fields;
 mod foundation;
 mod idempotency;
@@ -31,7 +33,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
 pub use body::ApiJson;
+pub use cache_object::{CacheStatsBody, CacheTierObject, InvalidationRequest};
 pub use cursor_secret::{CursorSecretError, cursor_secret};
+pub use deadline::Deadline;
 pub use foundation::Foundation;
 pub use idempotency::{Answer, AnswerKeeper, Answers, KeepsAnswers, Repetition, keep_answers};
 pub use limit_object::{LimitStateObject, QuotaBody};

@@ -97,6 +97,20 @@ async fn a_policy_allows_or_denies_the_one_route_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_path_with_wildcards_makes_no_policy_for_others() {
+    let stack = TestStack::start_with(answering_with_policies).await;
+    let ada = stack.register("ada@example.com").await;
+    let bearer = format!("Bearer {}", ada.access_token);
+    let mut event = rest_event(&[("Authorization", &[&bearer])]);
+    event["methodArn"] = json!(ROUTE_ARN.replace("orders/7", "orders/*/?"));
+
+    let answer = authorize(&stack, &event).await;
+
+    let resource = &answer["policyDocument"]["Statement"][0]["Resource"];
+    assert_eq!(*resource, ROUTE_ARN.replace("orders/7", "orders/%2A/%3F"));
+}
+
+#[tokio::test]
 async fn a_policy_without_a_route_is_given_to_nobody() {
     let stack = TestStack::start_with(answering_with_policies).await;
     let ada = stack.register("ada@example.com").await;

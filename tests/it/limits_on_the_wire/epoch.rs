@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use turnpike_local::{Engine, Options};
 
@@ -196,6 +197,31 @@ async fn a_refresh_after_a_change_states_the_new_tier() {
             for answer in [with_new, with_old] {
                 assert_eq!(limit_of(&answer, "hour").limit, 1_000, "{decider:?} {name}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_changes_that_one_user_makes_at_once_all_take_effect() {
+    const CHANGES: usize = 40;
+    for decider in DECIDERS {
+        let instances = Instances::start(decider, None).await;
+        let ada = instances.first.register("ada@example.com").await;
+        for (_, stack) in instances.both() {
+            assert_eq!(stack.me_status(&ada.access_token).await, 200);
+        }
+        change_tier(&instances, &ada, "enterprise").await;
+
+        let changes = (0..CHANGES).map(|number| {
+            let (_, stack) = instances.both()[number % 2];
+            let body = json!({"full_name": format!("Ada {number}")});
+            let call = stack.patch("/api/v1/users/me").bearer(&ada.access_token);
+            async move { call.json(&body).send().await }
+        });
+        let answers = join_all(changes).await;
+
+        for answer in &answers {
+            assert_eq!(answer.status, 200, "{decider:?}: {}", answer.text);
         }
     }
 }

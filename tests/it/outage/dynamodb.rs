@@ -144,22 +144,40 @@ async fn who_throttles_their_own_item_is_refused_and_nobody_else_is() {
 }
 
 #[tokio::test]
-async fn a_conflict_with_a_transaction_costs_a_try_and_nothing_else() {
+async fn a_request_waits_for_transactions_on_its_item_and_is_let_in() {
     let engine = OwnEngine::start().await;
     let proxy = FaultProxy::start(&engine).await;
     let stack = stack_with_budgets(proxy.endpoint.clone(), |options| options).await;
     let account = stack.register("ada@example.com").await;
     assert_eq!(me(&stack, &account.access_token).await.status, 200);
 
-    proxy.set(Fault::Conflicts("UpdateItem", 2));
+    proxy.set(Fault::Conflicts("UpdateItem", 5));
     let asked = me(&stack, &account.access_token).await;
 
     assert_eq!(asked.status, 200, "{}", asked.text);
     assert_eq!(
         proxy.left(),
         Fault::Conflicts("UpdateItem", 0),
-        "both conflicts were met"
+        "every conflict was met"
     );
+}
+
+#[tokio::test]
+async fn an_item_in_conflict_for_good_is_a_refusal_within_the_budget() {
+    let engine = OwnEngine::start().await;
+    let proxy = FaultProxy::start(&engine).await;
+    let stack = stack_with_budgets(proxy.endpoint.clone(), |options| options).await;
+    let account = stack.register("ada@example.com").await;
+    assert_eq!(me(&stack, &account.access_token).await.status, 200);
+
+    proxy.set(Fault::Conflicts("UpdateItem", usize::MAX));
+    let began = Instant::now();
+    let refused = me(&stack, &account.access_token).await;
+
+    refused.assert_problem(429, "throttled");
+    assert_eq!(refused.header("retry-after"), "1");
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(250) + SLACK, "{took:?}");
 }
 
 #[tokio::test]

@@ -11,14 +11,14 @@ use turnpike_local::create_tables;
 use turnpike_local::template::Template;
 use turnpike_quota_reset::{App, Event, Report, ResetError};
 use turnpike_shared::admission::AdmissionParts;
-use turnpike_shared::auth::{PasswordHash, QuotaOverride, Role, Tier, User};
+use turnpike_shared::auth::{ChangedBy, PasswordHash, QuotaOverride, Role, Tier, User};
 use turnpike_shared::clock::{Clock, Timestamp};
 use turnpike_shared::config::Environment;
 use turnpike_shared::ids::UserId;
 use turnpike_shared::limits::{Check, Subject, Verdict, Window, WindowId};
 use turnpike_shared::runtime::{EventFunction as _, Invocation};
 use turnpike_shared::stores::{
-    AccountStore, NewAccount, Registration, ValkeyAddress, ValkeyEngine, Verification,
+    AccountStore, Administered, NewAccount, Registration, ValkeyAddress, ValkeyEngine, Verification,
 };
 
 use crate::limits::engines::{
@@ -255,6 +255,19 @@ impl Member<'_> {
             let verdict = valkey.decide(&asked).await.unwrap();
             assert!(matches!(verdict, Verdict::Admitted(_)));
         }
+    }
+
+    /// Has an admin clear all windows, now.
+    pub(super) async fn is_reset(&self) {
+        let (accounts, by) = (
+            self.ground.accounts(),
+            ChangedBy {
+                user: self.id,
+                key: None,
+            },
+        );
+        let reset = accounts.users().reset_quota(self.id, by, self.ground.now());
+        assert!(matches!(reset.await.unwrap(), Administered::Done(_)));
     }
 
     /// What the month's window of DynamoDB has now.

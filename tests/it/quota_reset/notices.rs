@@ -3,7 +3,7 @@
 use turnpike_shared::auth::{Tier, User};
 
 use super::ground::{Ground, MONTH, override_until, valkey_of};
-use crate::support::{RedisServer, TestStack};
+use crate::support::{OldData, RedisServer, TestStack};
 
 impl Ground {
     /// The notices in the outbox: whose, and of how many percent.
@@ -98,6 +98,29 @@ async fn what_is_leased_and_not_spent_is_not_used() {
 
     assert!(leased >= MONTH / 5 * 4 - 10, "{leased} are leased");
     assert_eq!((below.notices_raised, reached.notices_raised), (0, 1));
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_use_that_may_not_have_happened_while_valkey_is_away() {
+    let ground = Ground::at("2026-11-20T00:00:00Z").await;
+    let mut server = RedisServer::start().await;
+    let ada = ground.user(1).await;
+    ada.uses(MONTH / 5 * 4 - 30).await;
+    let valkey = valkey_of(&ground, &server.address()).await;
+    ada.uses_through(&valkey, 25).await;
+    assert!(ada.counted().await >= MONTH / 5 * 4, "more is leased");
+    server.save().await;
+    server.kill().await;
+
+    let away = ground.app_with(&server.address()).await;
+    let untold = ground.reset(&away).await.unwrap();
+    ada.uses(10).await;
+    server.restart(OldData::Kept).await;
+    let back = ground.app_with(&server.address()).await;
+    let told = ground.reset(&back).await.unwrap();
+
+    assert_eq!((untold.notices_raised, told.notices_raised), (0, 1));
+    assert_eq!(ground.notices().await.len(), 1);
 }
 
 #[tokio::test]

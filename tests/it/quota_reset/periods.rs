@@ -1,11 +1,11 @@
 //! Periods that are closed: by whom the month was rolled over, and when, makes no difference.
 
-use turnpike_shared::auth::{Tier, User};
+use turnpike_shared::auth::{Allowance, QuotaOverride, Tier, User};
 use turnpike_shared::ids::BatchId;
 use turnpike_shared::stores::{UsageStore, Whose};
 use turnpike_shared::usage::{Slice, Sum as _, UsageCaller, UsageRecord, UserUsage};
 
-use super::ground::{Ground, MONTH, override_until};
+use super::ground::{Ground, MONTH, Member, override_until};
 use crate::support::dynamodb_at;
 
 #[tokio::test]
@@ -92,6 +92,30 @@ async fn a_schedule_that_is_up_to_three_months_late_loses_no_month() {
 }
 
 #[tokio::test]
+async fn a_reset_at_the_turn_of_the_month_in_which_one_with_an_older_reset_is_forgotten() {
+    let ground = Ground::at("2026-07-20T00:00:00Z").await;
+    let ada = ground.user(1).await;
+    ada.uses(4).await;
+    ada.is_reset().await;
+    let months = ["2026-07", "2026-08", "2026-09", "2026-10"];
+    for (used, month) in (1..).zip(months) {
+        ground.be_at(&format!("{month}-25T00:00:00Z"));
+        ada.uses(used).await;
+    }
+
+    ground.be_at("2026-11-01T00:00:00Z");
+    ada.is_reset().await;
+
+    assert_eq!(ada.counted().await, 0);
+    ground.be_at("2026-11-01T00:10:00Z");
+    ground.reset(&ground.app().await).await.unwrap();
+    assert_eq!(ground.charged(ada.id, "2026-07").await, None, "too late");
+    for (used, month) in (1..).zip(months).skip(1) {
+        assert_eq!(ground.charged(ada.id, month).await, Some(used), "{month}");
+    }
+}
+
+#[tokio::test]
 async fn a_late_clock_counts_in_the_new_month_once_the_old_one_is_closed() {
     let ground = Ground::at("2026-11-20T00:00:00Z").await;
     let ada = ground.user(1).await;
@@ -108,6 +132,34 @@ async fn a_late_clock_counts_in_the_new_month_once_the_old_one_is_closed() {
     assert_eq!(ground.charged(ada.id, "2026-12").await, Some(1));
 }
 
+impl Member<'_> {
+    /// Has requests recorded and summed up, now.
+    async fn has_on_record(&self, requests: usize) {
+        let (ground, whose) = (self.ground, Whose::User(self.id));
+        let usage = UsageStore::new(&dynamodb_at(&ground.engine.endpoint()), "UsageTable".into());
+        let record = UsageRecord {
+            at: ground.now(),
+            caller: Some(UsageCaller {
+                user: self.id,
+                tier: Tier::free(),
+            }),
+            method: "GET".into(),
+            path: "/".into(),
+            status: 200,
+            duration_ms: 1,
+            charged: 1,
+        };
+        let mut sum = UserUsage::default();
+        (0..requests).for_each(|_| sum.add(&record));
+        let slice = Slice::of(ground.now());
+        let batch = BatchId::new(ground.now());
+        usage.append(batch, &[record]).await.unwrap();
+        usage.put_slice(whose, slice, sum).await.unwrap();
+        let day = slice.hour().day();
+        usage.sum_up_day::<UserUsage>(whose, day).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_is_recorded_stands_beside_what_was_charged() {
     let ground = Ground::at("2026-11-20T00:00:00Z").await;
@@ -120,33 +172,8 @@ async fn what_is_recorded_stands_beside_what_was_charged() {
         })
         .await;
     ada.uses(12).await;
-    let usage = UsageStore::new(&dynamodb_at(&ground.engine.endpoint()), "UsageTable".into());
-    for (member, requests) in [(&ada, 9), (&eve, 4)] {
-        let record = UsageRecord {
-            at: ground.now(),
-            caller: Some(UsageCaller {
-                user: member.id,
-                tier: Tier::free(),
-            }),
-            method: "GET".into(),
-            path: "/".into(),
-            status: 200,
-            duration_ms: 1,
-            charged: 1,
-        };
-        let mut sum = UserUsage::default();
-        (0..requests).for_each(|_| sum.add(&record));
-        let (whose, slice) = (Whose::User(member.id), Slice::of(ground.now()));
-        usage
-            .append(BatchId::new(ground.now()), &[record])
-            .await
-            .unwrap();
-        usage.put_slice(whose, slice, sum).await.unwrap();
-        usage
-            .sum_up_day::<UserUsage>(whose, slice.hour().day())
-            .await
-            .unwrap();
-    }
+    ada.has_on_record(9).await;
+    eve.has_on_record(4).await;
 
     ground.be_at("2026-12-01T00:10:00Z");
     let report = ground.reset(&ground.app().await).await.unwrap();
@@ -161,6 +188,43 @@ async fn what_is_recorded_stands_beside_what_was_charged() {
     let unlimited = ground.period(eve.id, "2026-11").await.unwrap();
     assert_eq!(unlimited["recorded"].as_n().unwrap(), "4");
     assert!(!unlimited.contains_key("charged") && !unlimited.contains_key("limit"));
+}
+
+#[tokio::test]
+async fn a_period_that_was_unlimited_for_a_part_says_so() {
+    let ground = Ground::at("2026-11-20T00:00:00Z").await;
+    let lifted = QuotaOverride {
+        month: Some(Allowance(None)),
+        ..override_until("2026-11-25T00:00:00Z")
+    };
+    let at_first = ground
+        .user_as(1, |user| User {
+            quota_override: Some(lifted),
+            ..user
+        })
+        .await;
+    let at_last = ground
+        .user_as(2, |user| User {
+            tier: Tier::enterprise(),
+            ..user
+        })
+        .await;
+    let never = ground.user(3).await;
+    for (member, counted, recorded) in [(&at_first, 5, 12), (&at_last, 5, 12), (&never, 5, 4)] {
+        member.uses(counted).await;
+        member.has_on_record(recorded).await;
+    }
+
+    ground.be_at("2026-12-01T00:10:00Z");
+    let report = ground.reset(&ground.app().await).await.unwrap();
+
+    assert_eq!((report.periods_closed, report.partial), (3, 2));
+    assert_eq!(report.unrecorded, 1, "of whom it can be said");
+    for (member, is_partial) in [(&at_first, true), (&at_last, true), (&never, false)] {
+        let period = ground.period(member.id, "2026-11").await.unwrap();
+        assert_eq!(period["charged"].as_n().unwrap(), "5");
+        assert_eq!(period.contains_key("partial"), is_partial);
+    }
 }
 
 #[tokio::test]

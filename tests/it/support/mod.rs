@@ -9,6 +9,7 @@ mod program;
 mod redis;
 mod stack;
 mod until;
+mod upstream;
 
 pub(crate) use account::{Account, PASSWORD};
 pub(crate) use answer::{Answer, Call};
@@ -19,6 +20,7 @@ pub(crate) use program::command;
 pub(crate) use redis::{OldData, RedisCluster, RedisServer};
 pub(crate) use stack::{PATIENT, TestStack, client_at, signing_keys};
 pub(crate) use until::until;
+pub(crate) use upstream::{Received, Reply, TestUpstream, policy_with};
 
 /// The repository's root.
 pub(crate) fn root() -> std::path::PathBuf {

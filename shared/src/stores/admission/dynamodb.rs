@@ -11,7 +11,7 @@
 //! come to the edge of a bucket at once one moves it and the others count on their next try.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -19,6 +19,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
 };
+use backon::{ExponentialBuilder, Retryable};
 use moka::sync::Cache;
 
 use super::EngineError;
@@ -45,6 +46,10 @@ const RETENTION: Duration = Duration::from_hours(1);
 /// How long after a lease without an answer no more is leased than is lacking: what was taken may
 /// be lost, and is not to be lost a hundred at a time.
 const UNSURE_FOR: Duration = Duration::from_mins(1);
+/// How often an update waits for transactions on its item, and how long each time.
+const MAX_CONFLICTS: usize = 8;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 /// Windows out of use that one request clears away on its way.
 const MAX_CLEARED: usize = 2;
 
@@ -63,6 +68,7 @@ pub struct DynamoDbEngine {
     views: Cache<Subject, Arc<Mutex<Windows>>>,
     /// Subjects of whom a lease may have been taken without an answer.
     unsure: Cache<Subject, ()>,
+    budget: Duration,
 }
 
 /// What came of asking for a part of a month's limit. `total` is now taken from the month in all,
@@ -89,8 +95,13 @@ pub(super) enum Tried {
     Counted(Item),
     /// The condition did not hold; this is the item as it stands.
     NotSo(Item),
+}
+
+/// Why an update came to nothing.
+enum NotSent {
     /// A transaction is changing the item at this moment.
     InConflict,
+    Failed(EngineError),
 }
 
 impl DynamoDbEngine {
@@ -105,6 +116,7 @@ impl DynamoDbEngine {
                 .max_capacity(MAX_VIEWS)
                 .time_to_live(UNSURE_FOR)
                 .build(),
+            budget,
         }
     }
 
@@ -145,7 +157,6 @@ impl DynamoDbEngine {
                     // What others remember meanwhile may be older.
                     view = windows;
                 }
-                Tried::InConflict => {}
             }
         }
         Err(EngineError::Throttled)
@@ -285,7 +296,6 @@ impl DynamoDbEngine {
                     }
                     view = windows;
                 }
-                Tried::InConflict => {}
             }
         }
         Err(EngineError::Throttled)
@@ -325,11 +335,32 @@ impl DynamoDbEngine {
         }))
     }
 
+    /// Sends an update, again and again while a transaction is changing the item: that says nothing
+    /// of the view, and is over in a moment.
     pub(super) async fn try_update(
         &self,
         subject: &Subject,
         expression: Expression,
     ) -> Result<Tried, EngineError> {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(SHORTEST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_max_times(MAX_CONFLICTS)
+            .with_total_delay(Some(self.budget))
+            .with_jitter();
+        let began = Instant::now();
+        let update = || self.update(subject, expression.clone());
+        let sent = update
+            .retry(pauses)
+            .when(|failure| matches!(failure, NotSent::InConflict) && began.elapsed() < self.budget)
+            .await;
+        sent.map_err(|failure| match failure {
+            NotSent::InConflict => EngineError::Throttled,
+            NotSent::Failed(error) => error,
+        })
+    }
+
+    async fn update(&self, subject: &Subject, expression: Expression) -> Result<Tried, NotSent> {
         let request = self
             .client
             .update_item()
@@ -344,8 +375,8 @@ impl DynamoDbEngine {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     Ok(Tried::NotSo(failed.item.clone().unwrap_or_default()))
                 }
-                Some(UpdateItemError::TransactionConflictException(_)) => Ok(Tried::InConflict),
-                _ => Err(of_sdk("UpdateItem", error)),
+                Some(UpdateItemError::TransactionConflictException(_)) => Err(NotSent::InConflict),
+                _ => Err(NotSent::Failed(of_sdk("UpdateItem", error))),
             },
         }
     }

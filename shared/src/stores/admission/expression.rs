@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 
 /// An update and its condition in the making.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in crate::stores) struct Expression {
     names: Vec<String>,
     values: Vec<AttributeValue>,

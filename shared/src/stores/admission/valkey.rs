@@ -10,9 +10,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use aws_lc_rs::digest;
 use moka::sync::Cache;
-use redis::{Cmd, RedisError, Value};
+use redis::{RedisError, Value};
 
 use super::EngineError;
 use super::dynamodb::{DynamoDbEngine, Lease};
@@ -21,7 +20,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::limits::policy::Mode;
 use crate::limits::{Ask, Check, Proof, Reading, Subject, Verdict, Window, WindowId};
 use crate::stores::Standing;
-use crate::stores::valkey::{Live, ValkeyLink};
+use crate::stores::valkey::{Call, Live, Script, ValkeyLink};
 
 /// Tries of one decision: one while the copy is there and blocks are leased, one more for the copy
 /// and for each month (the tier's and the key's), and one for what was taken away in between.
@@ -343,50 +342,9 @@ impl ValkeyEngine {
         call
     }
 
-    /// Runs a script by its digest, and by its text where the server does not know it yet.
     async fn run(&self, live: &Live, script: &Script, call: &Call) -> Result<Value, ValkeyError> {
-        let by_digest = call.command("EVALSHA", &script.digest);
-        match self.link.query(live, &by_digest).await {
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                let by_text = call.command("EVAL", script.text);
-                self.link.query(live, &by_text).await
-            }
-            answer => answer,
-        }
-        .map_err(ValkeyError::Away)
-    }
-}
-
-/// A script and the digest that the server knows it by.
-struct Script {
-    text: &'static str,
-    digest: String,
-}
-
-impl Script {
-    fn new(text: &'static str) -> Self {
-        let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
-        let digest = sha1.as_ref().iter().map(|byte| format!("{byte:02x}"));
-        Self {
-            text,
-            digest: digest.collect(),
-        }
-    }
-}
-
-/// Keys and arguments of a script.
-#[derive(Default)]
-struct Call {
-    keys: Vec<String>,
-    args: Vec<Vec<u8>>,
-}
-
-impl Call {
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len());
-        command.arg(&self.keys).arg(&self.args);
-        command
+        let answer = self.link.run(live, script, call).await;
+        answer.map_err(ValkeyError::Away)
     }
 }
 

@@ -6,6 +6,7 @@
 //! | a user, or `EMAIL#<digest>` | `IDEMPOTENCY#<digest>` | [`IdempotencyItem`]: a request that carried an `Idempotency-Key`, and its answer; 24 hours |
 //! | `POLICY` | `CURRENT` | [`PolicyItem`]: the owner's policy; absent while the built-in one holds |
 //! | `QUOTA_RESET` | `SHARD#<shard>` | [`PositionItem`]: where the closing of periods is to go on |
+//! | `UPSTREAM#<name>` | `BREAKER` | [`BreakerItem`]: the circuit breaker of an upstream; absent while it never failed |
 //! | `VALKEY` | `PENDING#<subject>` | word that Valkey may still hold a copy of that subject's standing |
 //!
 //! A window with the id `h` is kept in the attributes `h.i` (its newest bucket), `h.n` (what was
@@ -23,6 +24,8 @@ use crate::clock::Timestamp;
 use crate::idempotency::{Attempt, AttemptId, Earlier, Fingerprint, KeyUser, RecordId};
 use crate::ids::UserId;
 use crate::limits::{Subject, Told};
+use crate::stores::StoredBreaker;
+use crate::upstreams::{Breaker, BreakerState, TrialId};
 
 pub(crate) const POLICY_PK: &str = "POLICY";
 pub(crate) const POLICY_SK: &str = "CURRENT";
@@ -205,6 +208,79 @@ impl PolicyItem {
     }
 }
 
+pub(crate) const BREAKER_SK: &str = "BREAKER";
+
+pub(crate) fn breaker_pk(upstream: &str) -> String {
+    format!("UPSTREAM#{upstream}")
+}
+
+/// The circuit breaker of an upstream. Times are in milliseconds.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct BreakerItem {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+    /// Raised by every change of this.
+    pub(crate) v: u64,
+    /// When calls failed, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failures: Vec<i64>,
+    /// Absent while it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) opened_at: Option<i64>,
+    /// While it is open, when the trial is due; while one is under way, when that is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trial_at: Option<i64>,
+    /// The trial that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trial: Option<u64>,
+    pub(crate) ttl: i64,
+}
+
+impl BreakerItem {
+    pub(crate) fn new(upstream: &str, stored: &StoredBreaker, kept_until: Timestamp) -> Self {
+        let StoredBreaker { breaker, version } = stored;
+        let trial = match breaker.state {
+            BreakerState::HalfOpen { trial, .. } => Some(trial.0),
+            BreakerState::Closed | BreakerState::Open { .. } => None,
+        };
+        Self {
+            pk: breaker_pk(upstream),
+            sk: BREAKER_SK.to_owned(),
+            v: *version,
+            failures: breaker.failures.iter().map(|at| at.millis()).collect(),
+            opened_at: breaker.opened_at().map(Timestamp::millis),
+            trial_at: breaker.next_trial_at().map(Timestamp::millis),
+            trial,
+            ttl: kept_until.seconds(),
+        }
+    }
+}
+
+impl From<BreakerItem> for StoredBreaker {
+    fn from(item: BreakerItem) -> Self {
+        let at = Timestamp::from_millis;
+        let state = match (item.opened_at, item.trial_at, item.trial) {
+            (Some(opened_at), Some(trial_at), None) => BreakerState::Open {
+                opened_at: at(opened_at),
+                trial_at: at(trial_at),
+            },
+            (Some(opened_at), Some(until), Some(trial)) => BreakerState::HalfOpen {
+                opened_at: at(opened_at),
+                trial: TrialId(trial),
+                until: at(until),
+            },
+            _ => BreakerState::Closed,
+        };
+        Self {
+            breaker: Breaker {
+                state,
+                failures: item.failures.into_iter().map(at).collect(),
+            },
+            version: item.v,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -240,6 +316,41 @@ mod tests {
         assert!(read.fingerprint.is_of_same(&attempt.fingerprint));
         assert_eq!(read.sealed, Some(vec![0, 7, 255]));
         assert_eq!(times, (T.millis() + 30_000, T.seconds() + 86_400));
+    }
+
+    #[test]
+    fn a_breaker_survives_the_round_trip_through_its_item() {
+        let (opened_at, later) = (T, T.plus(std::time::Duration::from_mins(1)));
+        let states = [
+            BreakerState::Closed,
+            BreakerState::Open {
+                opened_at,
+                trial_at: later,
+            },
+            BreakerState::HalfOpen {
+                opened_at,
+                trial: TrialId(u64::MAX),
+                until: later,
+            },
+        ];
+        for state in states {
+            let failures = vec![T, later];
+            let breaker = Breaker { state, failures };
+            let stored = StoredBreaker {
+                breaker,
+                version: 7,
+            };
+
+            let item = BreakerItem::new("library", &stored, later);
+            let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(item).unwrap();
+            let item: BreakerItem = serde_dynamo::from_item(item).unwrap();
+
+            assert_eq!(
+                (item.pk.as_str(), item.sk.as_str()),
+                ("UPSTREAM#library", "BREAKER")
+            );
+            assert_eq!(StoredBreaker::from(item), stored);
+        }
     }
 
     #[test]

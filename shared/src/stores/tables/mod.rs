@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod audit;
+pub(crate) mod cache;
 pub(crate) mod credentials;
 pub(crate) mod identity;
 pub(crate) mod usage;

@@ -99,6 +99,9 @@ pub(crate) struct PeriodItem {
     /// What admission counted; absent where it had no month to count in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) charged: Option<u64>,
+    /// Whether it had one for a part of the period alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(crate) partial: bool,
     /// What is recorded of it.
     pub(crate) recorded: u64,
     /// Absent where it was unlimited.

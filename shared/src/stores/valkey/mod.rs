@@ -3,6 +3,8 @@
 pub mod endpoint;
 pub mod iam;
 mod link;
+mod script;
 
 pub(crate) use link::Live;
 pub use link::{LinkState, PingError, ValkeyAddress, ValkeyLink};
+pub(crate) use script::{Call, Script};

@@ -1,10 +1,18 @@
 //! One active admin stays, whoever is quickest.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join_all;
 use serde_json::json;
+use turnpike_shared::auth::{ChangedBy, PasswordHash, Role, Tier, User, UserChange};
+use turnpike_shared::clock::Timestamp;
+use turnpike_shared::ids::UserId;
+use turnpike_shared::stores::{AccountStore, Administered, NewAccount, Verification};
 
 use crate::admin::{audited, patch, second_admin};
-use crate::support::{Account, Answer, TestStack};
+use crate::limits::engines::{accounts_at, start_tables};
+use crate::support::{Account, Answer, Fault, FaultProxy, OwnEngine, TestStack, client_at};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_207_380_000);
 
 /// How many of these can still administer the stage.
 async fn active(stack: &TestStack, admins: &[&Account]) -> usize {
@@ -128,4 +136,98 @@ async fn of_eight_admins_who_all_resign_at_once_exactly_one_stays() {
     assert!(refused.is_empty(), "{:?}", refused[0].text);
     let all: Vec<&Account> = admins.iter().collect();
     assert_eq!(active(&stack, &all).await, 1);
+}
+
+async fn new_admin(accounts: &AccountStore, email: &str) -> UserId {
+    let id = UserId::new(NOW);
+    let user = User {
+        id,
+        email: email.parse().unwrap(),
+        full_name: None,
+        tier: Tier::free(),
+        roles: vec![Role::Admin],
+        is_active: true,
+        is_verified: true,
+        created_at: NOW,
+        updated_at: NOW,
+        quota_override: None,
+        keys_revoked: None,
+        epoch: 1,
+    };
+    let account = NewAccount {
+        user,
+        password: PasswordHash::stored("none".to_owned()),
+        session: None,
+        verification: Verification::AlreadyDone,
+    };
+    accounts.register(&account, NOW).await.unwrap();
+    id
+}
+
+/// The item that names the active admins.
+async fn listed(engine: &OwnEngine) -> Vec<String> {
+    let get = client_at(&engine.endpoint())
+        .get_item()
+        .table_name("IdentityTable")
+        .key("pk", AttributeValue::S("ADMINS".to_owned()))
+        .key("sk", AttributeValue::S("ACTIVE".to_owned()));
+    let item = get.send().await.unwrap().item.unwrap();
+    item["ids"].as_ss().unwrap().clone()
+}
+
+/// Takes an admin off the list, as if an older release had made them.
+async fn unlist(engine: &OwnEngine, admin: UserId) {
+    let update = client_at(&engine.endpoint())
+        .update_item()
+        .table_name("IdentityTable")
+        .key("pk", AttributeValue::S("ADMINS".to_owned()))
+        .key("sk", AttributeValue::S("ACTIVE".to_owned()))
+        .update_expression("DELETE ids :ids")
+        .expression_attribute_values(":ids", AttributeValue::Ss(vec![admin.to_string()]));
+    update.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_admin_who_is_demoted_while_they_are_being_listed_is_not_listed() {
+    let engine = start_tables().await;
+    let proxy = FaultProxy::start(&engine).await;
+    let accounts = accounts_at(&engine.endpoint());
+    let keeper = new_admin(&accounts, "keeper@example.com").await;
+    let old = new_admin(&accounts, "old@example.com").await;
+    unlist(&engine, old).await;
+
+    proxy.set(Fault::Hold("ADMINS".to_owned()));
+    let listing = accounts_at(&proxy.endpoint);
+    let listing = tokio::spawn(async move { listing.users().admin_is_listed(old).await });
+    proxy.held().await;
+    let demoted = UserChange {
+        tier: None,
+        is_active: None,
+        roles: Some(vec![Role::User]),
+    };
+    let by = ChangedBy {
+        user: keeper,
+        key: None,
+    };
+    let demoted = accounts.users().change_user(old, &demoted, by, NOW).await;
+    proxy.set(Fault::None);
+    let is_listed = listing.await.unwrap().unwrap();
+
+    assert!(matches!(demoted.unwrap(), Administered::Done(_)));
+    assert!(!is_listed);
+    assert_eq!(listed(&engine).await, [keeper.to_string()]);
+}
+
+#[tokio::test]
+async fn an_admin_from_before_there_was_a_list_is_put_on_it() {
+    let engine = start_tables().await;
+    let accounts = accounts_at(&engine.endpoint());
+    let old = new_admin(&accounts, "old@example.com").await;
+    new_admin(&accounts, "new@example.com").await;
+    unlist(&engine, old).await;
+
+    let is_listed = accounts.users().admin_is_listed(old).await.unwrap();
+
+    assert!(is_listed);
+    assert!(listed(&engine).await.contains(&old.to_string()));
 }

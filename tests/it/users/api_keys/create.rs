@@ -89,6 +89,7 @@ async fn a_bad_request_is_told_every_field_and_makes_nothing() {
         (json!({"name": 7}), &[("name", "wrong-type")]),
         (json!({"name": " "}), &[("name", "too-short")]),
         (json!({"name": "x".repeat(101)}), &[("name", "too-long")]),
+        (json!({"name": "C\u{7}I"}), &[("name", "invalid")]),
         (
             json!({"name": "CI", "owner": "me"}),
             &[("owner", "unknown")],

@@ -109,6 +109,10 @@ fn reason(text: String) -> Result<String, FieldError> {
     let told = |code, detail| Err(FieldError::new("reason", code, detail));
     match text.chars().count() {
         _ if text.trim().is_empty() => told("too-short", "A reason has at least one character."),
+        // It is read in a terminal too, where they would write over what stands beside it.
+        ..=MAX_REASON_CHARS if text.contains(char::is_control) => {
+            told("invalid", "A reason has no control characters.")
+        }
         ..=MAX_REASON_CHARS => Ok(text),
         _ => told("too-long", "A reason has at most 500 characters."),
     }

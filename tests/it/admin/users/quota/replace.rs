@@ -140,7 +140,7 @@ async fn what_cannot_be_is_refused_by_field_and_changes_nothing() {
     let admin = stack.admin().await;
     let ada = stack.register("ada@example.com").await;
     let long = "x".repeat(501);
-    let cases: [(Value, &[(&str, &str)]); 14] = [
+    let cases: [(Value, &[(&str, &str)]); 15] = [
         (json!({"reason": "r"}), &[("limits", "required")]),
         (json!({"limits": {"hour": 1}}), &[("reason", "required")]),
         (
@@ -174,6 +174,10 @@ async fn what_cannot_be_is_refused_by_field_and_changes_nothing() {
         (
             json!({"limits": {"hour": 1}, "reason": " "}),
             &[("reason", "too-short")],
+        ),
+        (
+            json!({"limits": {"hour": 1}, "reason": "load\u{1b}[2Jtest"}),
+            &[("reason", "invalid")],
         ),
         (
             json!({"limits": {"hour": 1}, "reason": null}),
