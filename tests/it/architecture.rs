@@ -59,6 +59,7 @@ fn the_domain_knows_neither_aws_nor_http() {
         "limits",
         "mail",
         "preferences",
+        "queries",
         "upstreams",
     ];
 

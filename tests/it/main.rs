@@ -30,6 +30,8 @@ mod local;
 mod openapi;
 mod outage;
 mod preferences;
+mod proxy;
+mod query;
 mod quota_reset;
 mod readme;
 mod recording;

@@ -8,8 +8,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BUILT_IN: &str = include_str!("../../../policy.toml");
-
 /// What every policy has, and nothing else.
 const LEAST: &str = "version = 1\n[tiers.anonymous]\n[tiers.free]\nhour = 100\n";
 
@@ -677,6 +675,7 @@ fn an_upstream_that_could_not_be_trusted_is_refused() {
         ("retries = -1", "retries"),
         ("cost = -1", "cost"),
         ("hit_cost = 1.5", "hit_cost"),
+        ("cost = 2\nhit_cost = 3", "hit_cost"),
         ("cache_ttl_seconds = -1", "cache_ttl_seconds"),
         ("stale_seconds = 86401", "stale_seconds"),
         ("negative_ttl_seconds = 86401", "negative_ttl_seconds"),
@@ -942,7 +941,7 @@ fn a_digest_tells_texts_apart() {
     assert_ne!(one.digest(), other.digest());
     // `printf 'version = 1\n[tiers.anonymous]\n[tiers.free]\nhour = 100\n' | sha256sum | cut -c1-16`
     assert_eq!(one.digest(), "c965bad8f1b742f7");
-    assert!(parse(BUILT_IN).digest() == Policy::built_in().digest());
+    assert!(parse(BUILT_IN_TEXT).digest() == Policy::built_in().digest());
 }
 
 fn any_bound() -> impl Strategy<Value = Option<u64>> {
@@ -1102,7 +1101,7 @@ proptest! {
         removed in 0..40_usize,
         put in "[\\[\\]{}=\"'.,#\n\r0-9a-zäß\u{0} -]{0,8}",
     ) {
-        let mut characters: Vec<char> = BUILT_IN.chars().collect();
+        let mut characters: Vec<char> = BUILT_IN_TEXT.chars().collect();
         let at = at.index(characters.len());
         let end = (at + removed).min(characters.len());
         characters.splice(at..end, put.chars());
