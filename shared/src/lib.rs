@@ -24,6 +24,7 @@ pub mod limits;
 pub mod mail;
 pub mod policy_source;
 pub mod preferences;
+pub mod queries;
 pub mod runtime;
 pub mod stores;
 pub mod telemetry;

@@ -58,8 +58,9 @@ fn the_domain_knows_neither_aws_nor_http() {
         "jobs",
         "limits",
         "mail",
-        "upstreams",
         "preferences",
+        "queries",
+        "upstreams",
     ];
 
     for (path, text) in domain.into_iter().flat_map(module) {

@@ -110,6 +110,7 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/preferences", Scope("preferences:read")),
     ("POST", "/api/v1/preferences", Scope("preferences:write")),
     ("PUT", "/api/v1/preferences", Scope("preferences:write")),
+    ("POST", "/api/v1/query", Scope("query:run")),
     ("GET", "/api/v1/users/api-keys", Scope("keys:read")),
     ("POST", "/api/v1/users/api-keys", Scope("keys:write")),
     ("DELETE", "/api/v1/users/api-keys/{id}", Scope("keys:write")),
@@ -204,9 +205,9 @@ fn the_table_of_routes_has_every_versioned_route_with_the_same_rule() {
             let access = match route.access {
                 routes::Access::Open => Open,
                 routes::Access::Session => Session,
-                routes::Access::Scoped(scope) | routes::Access::Uncounted(scope) => {
-                    Scope(scope.as_str())
-                }
+                routes::Access::Scoped(scope)
+                | routes::Access::Uncounted(scope)
+                | routes::Access::ByHandler(scope) => Scope(scope.as_str()),
             };
             format!("{:?}", (route.method, route.path, access))
         })

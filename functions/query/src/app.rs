@@ -2,9 +2,17 @@
 
 use std::sync::Arc;
 
-use turnpike_shared::admission::{AdmissionParts, SetupError};
-use turnpike_shared::config::{ConfigError, Environment};
-use turnpike_shared::web::Foundation;
+use axum::extract::FromRef;
+use turnpike_shared::admission::{Admission, AdmissionParts, SetupError};
+use turnpike_shared::cache::Cache;
+use turnpike_shared::clock::Timestamp;
+use turnpike_shared::config::{self, ConfigError, Environment};
+use turnpike_shared::errors::chain;
+use turnpike_shared::history::QueryRecord;
+use turnpike_shared::queries::Queries;
+use turnpike_shared::stores::HistoryStore;
+use turnpike_shared::upstreams::Upstreams;
+use turnpike_shared::web::{Admits as _, Foundation};
 
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +29,8 @@ pub struct App(Arc<Inner>);
 
 struct Inner {
     foundation: Foundation,
+    queries: Queries,
+    history: HistoryStore,
 }
 
 impl App {
@@ -31,13 +41,48 @@ impl App {
 
     /// Builds the function from `parts`, and the rest from the environment.
     pub async fn new(env: Environment, parts: AdmissionParts) -> Result<Self, StartError> {
+        let history = HistoryStore::new(&parts.dynamodb, config::work_table(&env)?);
+        let upstreams = Upstreams::from_environment(&env, &parts)?;
+        let foundation = Foundation::lay("query", &env, parts.clone()).await?;
+        let cache = Cache::from_environment(&env, &parts, foundation.admission())?;
         Ok(Self(Arc::new(Inner {
-            foundation: Foundation::lay("query", &env, parts).await?,
+            foundation,
+            queries: Queries::new(cache, upstreams),
+            history,
         })))
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        self.0.foundation.admission()
+    }
+
+    pub(crate) fn queries(&self) -> &Queries {
+        &self.0.queries
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.foundation.now()
+    }
+
+    /// Writes a query into its user's history, after the answer. That is not worth failing for.
+    pub(crate) async fn remember(&self, record: QueryRecord) {
+        let history = self.0.history.clone();
+        let write = async move {
+            if let Err(error) = history.record(&record).await {
+                tracing::warn!(cause = chain(&error), "a query is not in the history");
+            }
+        };
+        self.0.foundation.afterwards().begin(write).await;
     }
 
     /// What the function stands on.
     pub fn foundation(&self) -> &Foundation {
         &self.0.foundation
+    }
+}
+
+impl FromRef<App> for Foundation {
+    fn from_ref(app: &App) -> Self {
+        app.foundation().clone()
     }
 }

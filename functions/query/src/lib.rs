@@ -3,16 +3,18 @@
 //! A URL leads to one file: `POST /api/v1/query` is `query.rs`.
 
 mod app;
+mod query;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use app::{App, StartError};
 
 /// Every route of the function, and its description.
 fn described_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().routes(routes!(query::query))
 }
 
 /// The function, ready to be served.

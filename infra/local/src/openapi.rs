@@ -112,6 +112,7 @@ fn describe_tags(document: &mut Value) {
         json!({"name": "Accounts", "description": "Registration, sign-in, sessions and passwords."}),
         json!({"name": "API keys", "description": "Keys for programs, and whether one is good."}),
         json!({"name": "Limits", "description": "What may be done how often, and what is left."}),
+        json!({"name": "Queries", "description": "What is asked of upstreams, through the cache."}),
         json!({"name": "Cache", "description": "What is kept of answers, and how it is ended."}),
         json!({"name": "Administration", "description": "What admins change of others, and what support may see."}),
         json!({"name": "Usage", "description": "What was asked for, and how it was answered."}),
@@ -206,7 +207,7 @@ fn general_problems(operation: &Value, access: Option<Access>) -> BTreeSet<&'sta
         match access {
             Access::Open => {}
             Access::Session => codes.push(ProblemCode::SessionRequired),
-            Access::Scoped(_) | Access::Uncounted(_) => codes.extend([
+            Access::Scoped(_) | Access::Uncounted(_) | Access::ByHandler(_) => codes.extend([
                 ProblemCode::MissingScope,
                 ProblemCode::EmailNotVerified,
                 ProblemCode::IpNotAllowed,

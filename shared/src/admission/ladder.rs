@@ -23,8 +23,8 @@ pub(super) struct Ladder {
 
 /// What the ladder came to.
 pub(super) enum Outcome {
-    /// A store decided.
-    Decided(Verdict),
+    /// A store decided, and which.
+    Decided(Verdict, CountedBy),
     /// No store answers, and this process decided alone, about limits and not about identity.
     DecidedAlone(Verdict),
     /// No store answers, and the class lets its requests pass.
@@ -33,6 +33,24 @@ pub(super) enum Outcome {
     Closed,
     /// The subject's own item is overloaded.
     Throttled,
+}
+
+/// Who counted what was admitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum CountedBy {
+    Valkey,
+    DynamoDb,
+    /// Nobody, or this process alone while no store answers.
+    NoStore,
+}
+
+/// What became of a refund.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refund {
+    Made,
+    NotMade,
+    /// The store did not say.
+    Unknown,
 }
 
 impl Ladder {
@@ -68,13 +86,13 @@ impl Ladder {
             None => self.dynamodb.decide(ask).await,
             Some(valkey) => match valkey.decide(ask).await {
                 // That says nothing of DynamoDB, which had no part in it as a rule.
-                Ok(verdict) => return Outcome::Decided(verdict),
+                Ok(verdict) => return Outcome::Decided(verdict, CountedBy::Valkey),
                 Err(ValkeyError::Store(error)) => Err(error),
                 Err(ValkeyError::Away(_) | ValkeyError::NoLink) => self.dynamodb.decide(ask).await,
             },
         };
         match self.noticed(answer) {
-            Ok(verdict) => Outcome::Decided(verdict),
+            Ok(verdict) => Outcome::Decided(verdict, CountedBy::DynamoDb),
             Err(EngineError::Throttled) => Outcome::Throttled,
             Err(EngineError::Away(_)) => match on_outage {
                 OnOutage::Open => Outcome::Waived,
@@ -104,21 +122,32 @@ impl Ladder {
         self.noticed(answer)
     }
 
-    /// Takes back what was counted. What cannot be taken back stays counted.
-    pub(super) async fn refund(&self, subject: &Subject, counted: &[(Check, Reading)]) {
-        self.memory.refund(subject, counted);
-        let answer = match &self.valkey {
-            None => self.dynamodb.refund(subject, counted).await,
-            Some(valkey) => match valkey.refund(subject, counted).await {
-                Ok(()) => return,
-                Err(ValkeyError::Store(error)) => Err(error),
-                Err(ValkeyError::Away(_) | ValkeyError::NoLink) => {
-                    self.dynamodb.refund(subject, counted).await
-                }
-            },
+    /// Takes back what was counted, where it was counted. What cannot be taken back stays counted.
+    pub(super) async fn refund(
+        &self,
+        subject: &Subject,
+        counted: &[(Check, Reading)],
+        by: CountedBy,
+    ) -> Refund {
+        let answer = match (by, &self.valkey) {
+            (CountedBy::NoStore, _) => {
+                self.memory.refund(subject, counted);
+                return Refund::Made;
+            }
+            (CountedBy::Valkey, Some(valkey)) => valkey.refund(subject, counted).await,
+            (CountedBy::Valkey, None) => Err(ValkeyError::NoLink),
+            (CountedBy::DynamoDb, _) => {
+                let answer = self.dynamodb.refund(subject, counted).await;
+                self.noticed(answer).map_err(ValkeyError::Store)
+            }
         };
-        if let Err(error) = self.noticed(answer) {
-            tracing::warn!(cause = chain(&error), "a refund could not be made");
+        let Err(error) = answer else {
+            return Refund::Made;
+        };
+        tracing::warn!(cause = chain(&error), "a refund could not be made");
+        match error {
+            ValkeyError::NoLink | ValkeyError::Store(EngineError::Throttled) => Refund::NotMade,
+            ValkeyError::Away(_) | ValkeyError::Store(EngineError::Away(_)) => Refund::Unknown,
         }
     }
 

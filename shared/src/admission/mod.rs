@@ -6,6 +6,7 @@
 //!
 //! Nothing in here knows HTTP; [`crate::web`] stands in front of it.
 
+mod charge;
 mod directory;
 mod ladder;
 mod months;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use self::directory::Directory;
-use self::ladder::{Ladder, Outcome};
+use self::ladder::{CountedBy, Ladder, Outcome};
 use self::rereads::Rereads;
 use crate::auth::{
     ApiKey, ApiKeyRecord, Claims, EmailKey, KeyState, Principal, Scope, ScopeSet, Tier, User,
@@ -36,6 +37,7 @@ use crate::policy_source::PolicySource;
 use crate::stores::{DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink};
 use crate::usage::UsageCaller;
 
+pub use charge::{Admitted, Charge};
 pub use directory::KeyHolder;
 pub use months::Unspent;
 pub use refusals::Refusals;
@@ -204,7 +206,7 @@ pub struct Quota {
 
 /// What was counted and may be taken back.
 #[must_use = "what is held stays counted unless it is given back"]
-pub struct Held(Vec<(Subject, Check, Reading)>);
+pub struct Held(Vec<(Subject, (Check, Reading), CountedBy)>);
 
 /// Lets requests in, or not. Made once, shared by all requests.
 #[derive(Clone)]
@@ -223,36 +225,63 @@ struct Inner {
 /// What a caller's request is counted in.
 #[derive(Clone, Copy)]
 enum Counted<'a> {
-    InClass(&'a str),
+    InClass {
+        class: &'a str,
+        cost: u64,
+    },
+    /// As `InClass`, unless the caller may not do it at all: then in nothing.
+    IfPermitted {
+        class: &'a str,
+        cost: u64,
+        scope: Scope,
+        ip: IpAddr,
+    },
     /// In nothing; whether the credential is good is asked all the same.
     Nowhere,
 }
 
 impl Counted<'_> {
-    fn checks(
-        self,
-        policy: &Policy,
-        user: &Principal,
-        key: Option<&ApiKeyRecord>,
-        cost: u64,
-        now: Timestamp,
-    ) -> Vec<Check> {
+    /// What it is for a caller, as far as that caller is known.
+    fn of(self, caller: &Caller) -> Self {
+        let Self::IfPermitted {
+            class,
+            cost,
+            scope,
+            ip,
+        } = self
+        else {
+            return self;
+        };
+        let is_allowed_from = caller.key().is_none_or(|key| key.allows(ip));
+        if is_allowed_from && caller.scopes().contains(scope) {
+            Self::InClass { class, cost }
+        } else {
+            Self::Nowhere
+        }
+    }
+
+    fn checks(self, policy: &Policy, caller: &Caller, now: Timestamp) -> Vec<Check> {
         match self {
-            Self::InClass(class) => plan::of_user(policy, user, key, class, cost, now),
+            Self::InClass { class, cost } | Self::IfPermitted { class, cost, .. } => {
+                let (user, key) = (&caller.principal, caller.key());
+                plan::of_user(policy, user, key, class, cost, now)
+            }
             Self::Nowhere => vec![],
         }
     }
 
     /// Notes a request that was let in, for the record of it.
     fn note(self, principal: &Principal, by: CountedBy) {
-        if let Self::InClass(_) = self {
-            note_let_in(Some(principal), 1, by);
+        if let Self::InClass { cost, .. } = self {
+            note_let_in(Some(principal), cost, by);
         }
     }
 
     fn on_outage(self, policy: &Policy) -> OnOutage {
         match self {
-            Self::InClass(class) => policy.class(class).on_outage,
+            Self::InClass { class, .. } | Self::IfPermitted { class, .. } => {
+                policy.class(class).on_outage
+            }
             Self::Nowhere => OnOutage::Open,
         }
     }
@@ -268,15 +297,6 @@ enum Asked {
     Outdated,
     Invalid,
     Denied(Denied),
-}
-
-/// Who counted what was admitted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum CountedBy {
-    /// A store, in what is charged.
-    Store,
-    /// Nobody, or this process alone while no store answers.
-    NoStore,
 }
 
 impl Admission {
@@ -336,8 +356,40 @@ impl Admission {
         ip: IpAddr,
         class: &str,
     ) -> Result<(Caller, LimitReport), Denied> {
-        self.admit_counted(presented, ip, Counted::InClass(class))
-            .await
+        let admitted = self.admit_costing(presented, ip, class, 1).await?;
+        Ok((admitted.caller, admitted.limits))
+    }
+
+    /// As [`Self::admit`], for a request that counts more or less than one, some of which may be
+    /// given back.
+    pub async fn admit_costing(
+        &self,
+        presented: Presented,
+        ip: IpAddr,
+        class: &str,
+        cost: u64,
+    ) -> Result<Admitted, Denied> {
+        let counted = Counted::InClass { class, cost };
+        self.admit_counted(presented, ip, counted).await
+    }
+
+    /// As [`Self::admit_costing`], where permission is looked at before the limits: who has not the
+    /// scope, or calls from where the key is not good, is let in uncounted, to be refused.
+    pub async fn admit_permitted(
+        &self,
+        presented: Presented,
+        ip: IpAddr,
+        class: &str,
+        cost: u64,
+        scope: Scope,
+    ) -> Result<Admitted, Denied> {
+        let counted = Counted::IfPermitted {
+            class,
+            cost,
+            scope,
+            ip,
+        };
+        self.admit_counted(presented, ip, counted).await
     }
 
     /// Lets a caller's request in if the credential allows, and counts it nowhere.
@@ -346,7 +398,8 @@ impl Admission {
         presented: Presented,
         ip: IpAddr,
     ) -> Result<(Caller, LimitReport), Denied> {
-        self.admit_counted(presented, ip, Counted::Nowhere).await
+        let admitted = self.admit_counted(presented, ip, Counted::Nowhere).await?;
+        Ok((admitted.caller, admitted.limits))
     }
 
     async fn admit_counted(
@@ -354,7 +407,7 @@ impl Admission {
         presented: Presented,
         ip: IpAddr,
         counted: Counted<'_>,
-    ) -> Result<(Caller, LimitReport), Denied> {
+    ) -> Result<Admitted, Denied> {
         match presented {
             Presented::Token(claims) => self.admit_session(&claims, ip, counted).await,
             Presented::Key(key) => self.admit_key(&key, ip, counted).await,
@@ -395,11 +448,11 @@ impl Admission {
             let subject = &limits[0].0;
             let checks: Vec<Check> = limits.iter().map(|(_, check)| check.clone()).collect();
             let denied = match self.ask(subject, None, None, &checks, on_outage).await {
-                Asked::Admitted(report, readings, _) => {
+                Asked::Admitted(report, readings, by) => {
                     all.extend(report);
                     let counted = checks.into_iter().zip(readings);
-                    held.0
-                        .extend(counted.map(|(check, reading)| (subject.clone(), check, reading)));
+                    let counted = counted.map(|counted| (subject.clone(), counted, by));
+                    held.0.extend(counted);
                     continue;
                 }
                 Asked::Refused(report) => {
@@ -417,8 +470,8 @@ impl Admission {
 
     /// Takes back what was held.
     pub async fn give_back(&self, held: Held) {
-        for (subject, check, reading) in held.0 {
-            Box::pin(self.0.ladder.refund(&subject, &[(check, reading)])).await;
+        for (subject, counted, by) in held.0 {
+            Box::pin(self.0.ladder.refund(&subject, &[counted], by)).await;
         }
     }
 
@@ -516,11 +569,11 @@ impl Admission {
                 }
                 Some(_) => {}
                 None => {
-                    let counted = Counted::InClass(class);
-                    match self.ask_for_holder(&holder, counted, cost).await {
+                    let caller = self.as_caller(&holder).await;
+                    let counted = Counted::InClass { class, cost };
+                    match self.ask_for_holder(&caller, &holder, counted).await.0 {
                         Asked::Admitted(report, _, by) => {
-                            let owner = Principal::from(holder.owner.as_ref());
-                            note_let_in(Some(&owner), cost, by);
+                            counted.note(&caller.principal, by);
                             self.0.directory.touch(&holder.key, self.now());
                             return Ok(verdict(KeyCode::Ok, report).await);
                         }
@@ -637,7 +690,7 @@ impl Admission {
         claims: &Claims,
         ip: IpAddr,
         counted: Counted<'_>,
-    ) -> Result<(Caller, LimitReport), Denied> {
+    ) -> Result<Admitted, Denied> {
         let policy = self.policy().await;
         let known = self.0.directory.known_user(claims.sub);
         let mut principal = match known {
@@ -645,23 +698,24 @@ impl Admission {
             _ => Principal::from(claims),
         };
         let subject = Subject::User(claims.sub);
-        let on_outage = counted.on_outage(&policy);
         let mut rereads = Rereads::new();
         loop {
-            let now = self.now();
-            let checks = counted.checks(&policy, &principal, None, 1, now);
+            let caller = caller(&policy, principal, Credential::Session(claims.sid));
+            let counted = counted.of(&caller);
+            let on_outage = counted.on_outage(&policy);
+            let checks = counted.checks(&policy, &caller, self.now());
             let proof = Proof {
-                epoch: principal.epoch,
+                epoch: caller.principal.epoch,
                 session: Some(claims.sid),
             };
             match self
                 .ask(&subject, Some(proof), None, &checks, on_outage)
                 .await
             {
-                Asked::Admitted(report, _, by) => {
-                    counted.note(&principal, by);
-                    let credential = Credential::Session(claims.sid);
-                    return Ok((caller(&policy, principal, credential), report));
+                Asked::Admitted(report, readings, by) => {
+                    counted.note(&caller.principal, by);
+                    let charge = Charge::new(subject, checks, readings, by);
+                    return Ok(Admitted::new(caller, report, charge));
                 }
                 Asked::Refused(report) => return Err(Denied::Limited(report)),
                 Asked::Denied(denied) => return Err(denied),
@@ -682,7 +736,7 @@ impl Admission {
         key: &ApiKey,
         ip: IpAddr,
         counted: Counted<'_>,
-    ) -> Result<(Caller, LimitReport), Denied> {
+    ) -> Result<Admitted, Denied> {
         let digest = key.digest();
         let known = self.0.directory.known_key(digest);
         // That a key is revoked or has expired stays so; that its owner is inactive may not.
@@ -705,17 +759,19 @@ impl Admission {
             if holder.key.state(now) != KeyState::Live || !holder.owner.is_active {
                 return Err(self.count_bad_credential(ip).await);
             }
-            match self.ask_for_holder(&holder, counted, 1).await {
-                Asked::Admitted(report, _, by) => {
-                    let principal = Principal::from(holder.owner.as_ref());
-                    counted.note(&principal, by);
+            let caller = self.as_caller(&holder).await;
+            let counted = counted.of(&caller);
+            let (asked, checks) = self.ask_for_holder(&caller, &holder, counted).await;
+            match asked {
+                Asked::Admitted(report, readings, by) => {
+                    counted.note(&caller.principal, by);
                     if !holder.key.allows(ip) {
                         return Err(Denied::IpNotAllowed(report));
                     }
                     self.0.directory.touch(&holder.key, now);
-                    let policy = self.policy().await;
-                    let credential = Credential::Key(Arc::clone(&holder.key));
-                    return Ok((caller(&policy, principal, credential), report));
+                    let subject = Subject::User(caller.id());
+                    let charge = Charge::new(subject, checks, readings, by);
+                    return Ok(Admitted::new(caller, report, charge));
                 }
                 Asked::Refused(report) => return Err(Denied::Limited(report)),
                 Asked::Denied(denied) => return Err(denied),
@@ -731,19 +787,24 @@ impl Admission {
         }
     }
 
-    async fn ask_for_holder(&self, holder: &KeyHolder, counted: Counted<'_>, cost: u64) -> Asked {
+    /// Asks for a key's holder, who would call as `caller`; tells what was asked, too.
+    async fn ask_for_holder(
+        &self,
+        caller: &Caller,
+        holder: &KeyHolder,
+        counted: Counted<'_>,
+    ) -> (Asked, Vec<Check>) {
         let policy = self.policy().await;
-        let principal = Principal::from(holder.owner.as_ref());
-        let key = &holder.key;
-        let checks = counted.checks(&policy, &principal, Some(key), cost, self.now());
+        let checks = counted.checks(&policy, caller, self.now());
         let proof = Proof {
-            epoch: principal.epoch,
+            epoch: caller.principal.epoch,
             session: None,
         };
-        let subject = Subject::User(principal.id);
+        let subject = Subject::User(caller.id());
         let on_outage = counted.on_outage(&policy);
-        self.ask(&subject, Some(proof), Some(key.id), &checks, on_outage)
-            .await
+        let key = Some(holder.key.id);
+        let asked = self.ask(&subject, Some(proof), key, &checks, on_outage);
+        (asked.await, checks)
     }
 
     /// What stands against a key that somebody was shown, before limits are asked about.
@@ -837,9 +898,9 @@ impl Admission {
             _ => None,
         };
         let (verdict, by) = match outcome {
-            Outcome::Decided(verdict) => {
+            Outcome::Decided(verdict, by) => {
                 self.remember(credential, &verdict, now);
-                (verdict, CountedBy::Store)
+                (verdict, by)
             }
             Outcome::Throttled => return Asked::Denied(Denied::Throttled),
             Outcome::Closed => return Asked::Denied(Denied::Unavailable),
@@ -955,7 +1016,7 @@ impl KeyCode {
 
 fn note_let_in(principal: Option<&Principal>, cost: u64, by: CountedBy) {
     let charged = match by {
-        CountedBy::Store => u32::try_from(cost).unwrap_or(u32::MAX),
+        CountedBy::Valkey | CountedBy::DynamoDb => u32::try_from(cost).unwrap_or(u32::MAX),
         CountedBy::NoStore => 0,
     };
     let caller = principal.map(|principal| UsageCaller {

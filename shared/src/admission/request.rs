@@ -84,6 +84,25 @@ pub mod notes {
         let _ = NOTES.try_with(|notes| notes.add(|noted| noted.let_in.push(let_in)));
     }
 
+    /// As much of what the request counted was given back: its answer and its record say what is
+    /// left.
+    pub fn given_back(cost: u64, now: Timestamp) {
+        let _ = NOTES.try_with(|notes| notes.add(|noted| noted.limits.give_back(cost, now)));
+        recorded_less(cost);
+    }
+
+    /// The record of the request says so much less than it was let in for.
+    pub fn recorded_less(cost: u64) {
+        let less = u32::try_from(cost).unwrap_or(u32::MAX);
+        let _ = NOTES.try_with(|notes| {
+            notes.add(|noted| {
+                if let Some(let_in) = noted.let_in.last_mut() {
+                    let_in.charged = let_in.charged.saturating_sub(less);
+                }
+            });
+        });
+    }
+
     /// This was away.
     pub fn degraded(degraded: Degraded) {
         let _ = NOTES.try_with(|notes| {

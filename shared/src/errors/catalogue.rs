@@ -97,9 +97,15 @@ catalogue! {
     BeyondOwnKey "beyond-own-key" 403 "The key reaches beyond the one that asks"
         why "An API key manages only keys whose networks, expiry and limits lie within its own, and never itself. This one does not, or would not."
         then "Ask for no more than the calling key has, or sign in and use the access token.";
+    FeatureNotInTier "feature-not-in-tier" 403 "The tier does not have the feature"
+        why "The upstream that was named is for users whose tier has a certain feature, and the caller's tier has not. detail names the feature. The request was counted."
+        then "Ask another upstream, or for a tier that has the feature; GET /api/v1/users/quota lists what a tier has.";
     NotFound "not-found" 404 "There is nothing here"
         why "The path names no route, or a resource that does not exist or is not yours."
         then "Check the path against /docs.";
+    UnknownUpstream "unknown-upstream" 404 "There is no such upstream"
+        why "The request names an upstream that the stage's policy does not have, or does not offer in this way. The request was counted, so that names cannot be tried for nothing."
+        then "Use one of the names that the operator of the stage has published.";
     MethodNotAllowed "method-not-allowed" 405 "The method is not allowed here"
         why "The path exists, but not with this method."
         then "Use one of the methods in the Allow header.";
@@ -131,7 +137,7 @@ catalogue! {
         why "The request says with If-Match or If-None-Match what is to be there, and something else is, or nothing: somebody else changed it, it expired, or it was there already. Nothing was changed (RFC 9110, section 13.1)."
         then "Read what is there, decide anew, and send the ETag that you read as If-Match.";
     PayloadTooLarge "payload-too-large" 413 "The body is too large"
-        why "The request's body is larger than the route takes: 64 KiB."
+        why "The request's body is larger than the route takes: 1 MiB for queries, 64 KiB elsewhere."
         then "Send less in one request.";
     UnsupportedMediaType "unsupported-media-type" 415 "The body is not declared as JSON"
         why "The route reads JSON, and the Content-Type of the request says something else or is missing."

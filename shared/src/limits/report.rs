@@ -73,6 +73,16 @@ impl LimitReport {
         self.states.extend(other.states);
     }
 
+    /// Takes from every limit what a request counted in it and was given back.
+    pub fn give_back(&mut self, cost: u64, now: Timestamp) {
+        for state in &mut self.states {
+            state.used = state.used.saturating_sub(cost);
+            if state.used == 0 {
+                state.reset_at = Some(now);
+            }
+        }
+    }
+
     /// What bounds the caller: without what is tried out in shadow mode.
     pub fn enforced(&self) -> impl Iterator<Item = &LimitState> {
         let is_enforced = |state: &&LimitState| state.mode == Mode::Enforce;

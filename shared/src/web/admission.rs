@@ -70,6 +70,9 @@ pub(super) fn ip_of(extensions: &Extensions) -> IpAddr {
 }
 
 async fn let_in<A: Admits>(app: &A, route: &Route, request: &mut Request) -> Result<(), Problem> {
+    if let Access::ByHandler(_) = route.access {
+        return Ok(());
+    }
     let ip = ip_of(request.extensions());
     let admission = app.admission();
     if route.access == Access::Open {
@@ -132,7 +135,9 @@ fn permit(caller: &Caller, access: Access) -> Result<(), Problem> {
         Access::Open => Ok(()),
         Access::Session if caller.session().is_some() => Ok(()),
         Access::Session => Err(session_required()),
-        Access::Scoped(scope) | Access::Uncounted(scope) => require(caller, scope),
+        Access::Scoped(scope) | Access::Uncounted(scope) | Access::ByHandler(scope) => {
+            require(caller, scope)
+        }
     }
 }
 

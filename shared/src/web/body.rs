@@ -14,20 +14,25 @@ use super::strict_json::StrictValue;
 use crate::errors::{FieldError, Problem, ProblemCode};
 
 /// The largest body of an ordinary route, in bytes.
-const MAX_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BYTES: usize = 64 * 1024;
+/// The largest body of a route that takes large ones, in bytes.
+const MAX_LARGE_BYTES: usize = 1024 * 1024;
 
-/// A JSON body as a `T`. Refused, in this order: too large (413), not declared as JSON (415), not
-/// well formed (400), not of `T`'s form (422).
-pub struct ApiJson<T>(pub T);
+/// A JSON body as a `T`, of at most `MAX` bytes. Refused, in this order: too large (413), not
+/// declared as JSON (415), not well formed (400), not of `T`'s form (422).
+pub struct ApiJson<T, const MAX: usize = MAX_BYTES>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
+/// As [`ApiJson`], of at most 1 MiB.
+pub type LargeJson<T> = ApiJson<T, MAX_LARGE_BYTES>;
+
+impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for ApiJson<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let object = match parts.extensions.remove() {
             Some(ReadBody(object)) => object,
-            None => read(&parts.headers, body).await,
+            None => read(&parts.headers, body, MAX).await,
         };
         typed(object?).map(Self)
     }
@@ -38,14 +43,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
 #[derive(Clone)]
 pub(super) struct ReadBody(pub(super) Result<Value, Problem>);
 
-/// Reads a body that is a JSON object.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Value, Problem> {
-    if announced_bytes(headers).is_some_and(|bytes| bytes > MAX_BYTES as u64) {
-        return Err(too_large());
+/// Reads a body that is a JSON object of at most so many bytes.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    max_bytes: usize,
+) -> Result<Value, Problem> {
+    if announced_bytes(headers).is_some_and(|bytes| bytes > max_bytes as u64) {
+        return Err(too_large(max_bytes));
     }
-    let body = match Limited::new(body, MAX_BYTES).collect().await {
+    let body = match Limited::new(body, max_bytes).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(max_bytes)),
         Err(_) => return Err(malformed("The body broke off.".to_owned())),
     };
     if !is_json(headers) {
@@ -101,11 +110,9 @@ fn is_json(headers: &HeaderMap) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn too_large() -> Problem {
-    Problem::new(
-        ProblemCode::PayloadTooLarge,
-        "The body is larger than 64 KiB.",
-    )
+fn too_large(max_bytes: usize) -> Problem {
+    let detail = format!("The body is larger than {} KiB.", max_bytes / 1024);
+    Problem::new(ProblemCode::PayloadTooLarge, detail)
 }
 
 fn malformed(detail: String) -> Problem {

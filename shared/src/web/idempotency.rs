@@ -166,7 +166,7 @@ async fn once<A: KeepsAnswers>(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let read = body::read(&parts.headers, body).await;
+    let read = body::read(&parts.headers, body, body::MAX_BYTES).await;
     let keyed = read.and_then(|body| Ok((key(&parts.headers)?, body)));
     let begun = match &keyed {
         Ok((key, body)) => begin(app, access, &parts, key, body).await?,

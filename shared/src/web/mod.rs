@@ -23,6 +23,7 @@ mod security_headers;
 mod strict_json;
 mod usage_object;
 mod user_object;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
-pub use body::ApiJson;
+pub use body::{ApiJson, LargeJson};
 pub use cache_object::{CacheStatsBody, CacheTierObject, InvalidationRequest};
 pub use cursor_secret::{CursorSecretError, cursor_secret};
 pub use deadline::Deadline;
@@ -46,6 +47,7 @@ pub use problem::{ProblemBody, ValidationProblemBody};
 pub use request_context::{FunctionContext, Identified, TraceHeader};
 pub use usage_object::{StageUsageBody, StageUsageQuery, UsageBody, UsageQuery};
 pub use user_object::{UserBody, UserObject};
+pub use visitor::Visitor;
 
 use crate::config::Cors;
 use crate::errors::{Problem, ProblemCode};

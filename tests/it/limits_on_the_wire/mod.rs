@@ -56,7 +56,7 @@ pub(crate) const DECIDERS: [Decider; 2] = [Decider::DynamoDb, Decider::Valkey];
 
 impl Decider {
     /// The server that it needs.
-    async fn server(self) -> Option<RedisServer> {
+    pub(crate) async fn server(self) -> Option<RedisServer> {
         match self {
             Self::DynamoDb => None,
             Self::Valkey => Some(RedisServer::start().await),
@@ -64,7 +64,7 @@ impl Decider {
     }
 }
 
-fn url_of(server: Option<&RedisServer>) -> Option<String> {
+pub(crate) fn url_of(server: Option<&RedisServer>) -> Option<String> {
     server.map(|server| server.address().url)
 }
 
@@ -127,17 +127,17 @@ impl Limited {
 
 /// One limit, as an answer shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Shown {
-    name: String,
-    limit: i64,
-    window: Option<i64>,
-    remaining: i64,
-    reset: Option<i64>,
+pub(crate) struct Shown {
+    pub(crate) name: String,
+    pub(crate) limit: i64,
+    pub(crate) window: Option<i64>,
+    pub(crate) remaining: i64,
+    pub(crate) reset: Option<i64>,
 }
 
 /// The limits of an answer, read by RFC 9651 as a client would.
 #[track_caller]
-fn limits_of(answer: &Answer) -> Vec<Shown> {
+pub(crate) fn limits_of(answer: &Answer) -> Vec<Shown> {
     let policies = members(answer.header("ratelimit-policy"));
     let states = members(answer.header("ratelimit"));
     let names = |members: &[Member]| -> Vec<String> {
@@ -157,14 +157,14 @@ fn limits_of(answer: &Answer) -> Vec<Shown> {
 }
 
 #[track_caller]
-fn limit_of(answer: &Answer, name: &str) -> Shown {
+pub(crate) fn limit_of(answer: &Answer, name: &str) -> Shown {
     let mut limits = limits_of(answer).into_iter();
     let shown = limits.find(|limit| limit.name == name);
     shown.unwrap_or_else(|| panic!("{name} is not in {:?}", answer.headers))
 }
 
 #[track_caller]
-fn remaining(answer: &Answer, name: &str) -> i64 {
+pub(crate) fn remaining(answer: &Answer, name: &str) -> i64 {
     limit_of(answer, name).remaining
 }
 
@@ -210,7 +210,7 @@ fn members(field: &str) -> Vec<Member> {
 
 /// Asserts that an answer says nothing of limits.
 #[track_caller]
-fn assert_unlimited(answer: &Answer) {
+pub(crate) fn assert_unlimited(answer: &Answer) {
     for name in HEADERS {
         assert!(!answer.headers.contains_key(name), "{:?}", answer.headers);
     }
@@ -219,7 +219,7 @@ fn assert_unlimited(answer: &Answer) {
 /// Asserts that an answer is the refusal of exactly these limits, in the form that every refusal
 /// has, and that it says when to come again.
 #[track_caller]
-fn assert_refused(answer: &Answer, by: &[&str]) {
+pub(crate) fn assert_refused(answer: &Answer, by: &[&str]) {
     assert_eq!(answer.status, 429, "{}", answer.text);
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert_eq!(

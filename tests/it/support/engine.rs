@@ -2,8 +2,8 @@
 //! that counts what is asked of it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
@@ -103,6 +103,8 @@ pub(crate) struct CountingProxy {
 
 #[derive(Default)]
 struct Counts {
+    /// What was sent, in its order.
+    bodies: Mutex<Vec<String>>,
     calls: AtomicUsize,
     writes: AtomicUsize,
     batches: AtomicUsize,
@@ -136,6 +138,13 @@ impl CountingProxy {
         self.counts.calls.load(Ordering::SeqCst)
     }
 
+    /// How many calls so far had all of these texts in them.
+    pub(crate) fn calls_about(&self, texts: &[&str]) -> usize {
+        let bodies = self.counts.bodies.lock().unwrap();
+        let is_about = |body: &&String| texts.iter().all(|text| body.contains(text));
+        bodies.iter().filter(is_about).count()
+    }
+
     /// How many of all calls have written something.
     pub(crate) fn writes(&self) -> usize {
         self.counts.writes.load(Ordering::SeqCst) + self.batches()
@@ -153,7 +162,9 @@ impl Counts {
         let writes = ["PutItem", "UpdateItem", "DeleteItem", "WriteItems"];
         let is_write = |target: &[u8]| writes.iter().any(|one| target.ends_with(one.as_bytes()));
         let is_write = target.is_some_and(is_write);
-        let is_batch = String::from_utf8_lossy(body).contains("UsageTable");
+        let body = String::from_utf8_lossy(body).into_owned();
+        let is_batch = body.contains("UsageTable");
+        self.bodies.lock().unwrap().push(body);
         let counter = if is_batch {
             &self.batches
         } else {

@@ -675,6 +675,7 @@ fn an_upstream_that_could_not_be_trusted_is_refused() {
         ("retries = -1", "retries"),
         ("cost = -1", "cost"),
         ("hit_cost = 1.5", "hit_cost"),
+        ("cost = 2\nhit_cost = 3", "hit_cost"),
         ("cache_ttl_seconds = -1", "cache_ttl_seconds"),
         ("stale_seconds = 86401", "stale_seconds"),
         ("negative_ttl_seconds = 86401", "negative_ttl_seconds"),

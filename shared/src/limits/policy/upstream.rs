@@ -225,6 +225,14 @@ impl GivenUpstream {
             let problem = format!("{class:?} is not a class that counts users");
             return Err(PolicyError::field(path("class"), problem));
         }
+        let hit_cost = self.hit_cost.unwrap_or(self.cost);
+        if hit_cost > self.cost {
+            let problem = format!(
+                "{hit_cost} is more than the cost of {}; a hit should not cost more than a miss",
+                self.cost
+            );
+            return Err(PolicyError::field(path("hit_cost"), problem));
+        }
         let headers = Headers {
             forwarded: self.forward_headers,
             fixed: self.headers,
@@ -247,7 +255,7 @@ impl GivenUpstream {
             stale: self.stale_seconds,
             shared_cache: self.shared_cache,
             allow_refresh: self.allow_refresh,
-            hit_cost: self.hit_cost.unwrap_or(self.cost),
+            hit_cost,
             class,
             cost: self.cost,
             requires_feature: self.requires_feature.map(String::from),
