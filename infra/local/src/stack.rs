@@ -187,13 +187,7 @@ impl Stack {
             )?),
             None => None,
         };
-        // What answers here alone can be an upstream here alone.
         let has_local_routes = embedded.is_some() && addr.ip().is_loopback();
-        let default_policy = if has_local_routes {
-            sample::with_library(&base)?
-        } else {
-            Policy::built_in()
-        };
         let recorder = UsageRecorder::from_environment(&env, &dynamodb, clock.clone())?;
         let afterwards = Afterwards::default();
         let admission = AdmissionParts {
@@ -201,7 +195,7 @@ impl Stack {
             clock: clock.clone(),
             budgets,
             policy,
-            default_policy,
+            default_policy: default_policy(has_local_routes.then_some(base.as_str()))?,
             refusals: Refusals::default(),
             recorder: recorder.clone(),
             afterwards: afterwards.clone(),
@@ -348,6 +342,11 @@ async fn open_engine(
         }
         Engine::Aws => (None, on_aws(env).await?),
     })
+}
+
+/// What holds while the table has no policy. What answers here alone can be an upstream here alone.
+fn default_policy(with_local_routes_at: Option<&str>) -> Result<Arc<Policy>, PolicyError> {
+    with_local_routes_at.map_or_else(|| Ok(Policy::built_in()), |base| sample::with_library(base))
 }
 
 /// A client of the engine; one that is embedded is reached without a port in between.
