@@ -57,6 +57,7 @@ fn the_domain_knows_neither_aws_nor_http() {
         "limits",
         "mail",
         "queries",
+        "upstreams",
     ];
 
     for (path, text) in domain.into_iter().flat_map(module) {

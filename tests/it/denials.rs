@@ -30,6 +30,12 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/admin/cache/clear", Scope("admin:write")),
     ("GET", "/api/v1/admin/cache/stats", Scope("admin:read")),
     ("GET", "/api/v1/admin/policy", Scope("admin:read")),
+    ("GET", "/api/v1/admin/upstreams", Scope("admin:read")),
+    (
+        "POST",
+        "/api/v1/admin/upstreams/{name}/reset",
+        Scope("admin:write"),
+    ),
     ("GET", "/api/v1/admin/users", Scope("admin:read")),
     ("GET", "/api/v1/admin/users/{id}", Scope("admin:read")),
     ("PATCH", "/api/v1/admin/users/{id}", Scope("admin:write")),

@@ -3,11 +3,11 @@
 //!
 //! That one admin stays is not decided here: only the store can know it of racing changes.
 
-use std::fmt;
-
 use serde_json::{Map, Value, json};
 
 use super::{QuotaOverride, Role, Tier, User};
+use std::fmt;
+
 use crate::audit::{Action, Actor, AuditEntry};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, UserId};

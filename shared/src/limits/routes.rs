@@ -96,6 +96,13 @@ pub const ROUTES: &[Route] = {
             Scoped(AdminRead),
         ),
         route("GET", "/api/v1/admin/policy", "admin", Scoped(AdminRead)),
+        route("GET", "/api/v1/admin/upstreams", "admin", Scoped(AdminRead)),
+        route(
+            "POST",
+            "/api/v1/admin/upstreams/{name}/reset",
+            "admin",
+            Scoped(AdminWrite),
+        ),
         route("GET", "/api/v1/admin/users", "admin", Scoped(AdminRead)),
         route(
             "GET",

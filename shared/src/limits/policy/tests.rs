@@ -612,7 +612,7 @@ fn an_upstream_has_what_is_written_and_the_defaults() {
         "{UPSTREAM}[upstreams.models]\nbase_url = \"https://models.example.com\"\n\
          method = \"POST\"\nproxy = true\nmethods = [\"GET\", \"POST\"]\n\
          paths = [\"/v1/\", \"/v2\"]\nforward_headers = [\"Accept\"]\ntimeout_ms = 30000\n\
-         retries = 0\ncache_ttl_seconds = 0\nstale_seconds = 60\nshared_cache = true\n\
+         retries = 0\ncache_ttl_seconds = 0\nnegative_ttl_seconds = 9\nstale_seconds = 60\nshared_cache = true\n\
          allow_refresh = true\nhit_cost = 0\nclass = \"upload\"\ncost = 3\n\
          requires_feature = \"ai_summarization\"\nbreaker = {{ failures = 9 }}\n\
          headers = {{ \"X-Client\" = \"turnpike\" }}\n\
@@ -647,6 +647,10 @@ fn an_upstream_has_what_is_written_and_the_defaults() {
         (Duration::ZERO, Duration::from_mins(1))
     );
     assert_eq!(
+        (library.negative_ttl, models.negative_ttl),
+        (Duration::ZERO, Duration::from_secs(9))
+    );
+    assert_eq!(
         (models.class.as_str(), models.cost, models.hit_cost),
         ("upload", 3, 0)
     );
@@ -676,6 +680,7 @@ fn an_upstream_that_could_not_be_trusted_is_refused() {
         ("cost = 2\nhit_cost = 3", "hit_cost"),
         ("cache_ttl_seconds = -1", "cache_ttl_seconds"),
         ("stale_seconds = 86401", "stale_seconds"),
+        ("negative_ttl_seconds = 86401", "negative_ttl_seconds"),
         ("class = \"unheard-of\"", "class"),
         ("class = \"auth\"", "class"),
         ("method = \"PUT\"", "method"),
@@ -687,6 +692,17 @@ fn an_upstream_that_could_not_be_trusted_is_refused() {
         ("paths = [\"/v1/../admin\"]", "paths[0]"),
         ("paths = [\"/v1?x=1\"]", "paths[0]"),
         ("paths = [\"//v1\"]", "paths[0]"),
+        ("paths = [\"/{id}\"]", "paths[0]"),
+        ("paths = [\"/v1/..;/admin\"]", "paths[0]"),
+        ("paths = [\"/;a/b\"]", "paths[0]"),
+        (
+            "forward_headers = [\"Accept-Encoding\"]",
+            "forward_headers[0]",
+        ),
+        (
+            "headers = { Accept-Encoding = \"gzip\" }",
+            "headers.Accept-Encoding",
+        ),
         ("requires_feature = \"AI\"", "requires_feature"),
         ("breaker = { failures = 0 }", "breaker.failures"),
         ("breaker = { open_seconds = 0 }", "breaker.open_seconds"),
