@@ -77,6 +77,23 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/cache/clear", Scope("cache:write")),
     ("POST", "/api/v1/cache/invalidate", Scope("cache:write")),
     ("GET", "/api/v1/cache/stats", Scope("cache:read")),
+    ("GET", "/api/v1/behavior", Scope("behavior:read")),
+    ("POST", "/api/v1/behavior", Scope("behavior:write")),
+    (
+        "DELETE",
+        "/api/v1/content/{location_id}",
+        Scope("content:write"),
+    ),
+    (
+        "GET",
+        "/api/v1/content/{location_id}",
+        Scope("content:read"),
+    ),
+    (
+        "PUT",
+        "/api/v1/content/{location_id}",
+        Scope("content:write"),
+    ),
     ("GET", "/api/v1/health", Open),
     ("GET", "/api/v1/health/live", Open),
     ("GET", "/api/v1/health/ready", Open),
@@ -89,6 +106,10 @@ const TABLE: &[(&str, &str, Access)] = &[
     ),
     ("POST", "/api/v1/keys/verify", Scope("keys:verify")),
     ("POST", "/api/v1/limits/check", Scope("limits:check")),
+    ("DELETE", "/api/v1/preferences", Scope("preferences:write")),
+    ("GET", "/api/v1/preferences", Scope("preferences:read")),
+    ("POST", "/api/v1/preferences", Scope("preferences:write")),
+    ("PUT", "/api/v1/preferences", Scope("preferences:write")),
     ("POST", "/api/v1/query", Scope("query:run")),
     ("GET", "/api/v1/users/api-keys", Scope("keys:read")),
     ("POST", "/api/v1/users/api-keys", Scope("keys:write")),
@@ -115,7 +136,13 @@ const TABLE: &[(&str, &str, Access)] = &[
 ];
 
 /// The scopes that no plain user has.
-const OF_ADMINS: [&str; 4] = ["admin:read", "admin:write", "keys:verify", "limits:check"];
+const OF_ADMINS: [&str; 5] = [
+    "admin:read",
+    "admin:write",
+    "content:write",
+    "keys:verify",
+    "limits:check",
+];
 
 fn described_routes() -> BTreeSet<(String, String)> {
     let document = turnpike_local::openapi::document().unwrap();
@@ -132,7 +159,10 @@ fn described_routes() -> BTreeSet<(String, String)> {
 /// A call of a route with ids that do not exist and a body that is no JSON: whoever is refused is
 /// refused before either is looked at.
 fn call(stack: &TestStack, method: &str, path: &str) -> Call {
-    let path = path.replace("{id}", "ses_x").replace("{code}", "not-found");
+    let path = path
+        .replace("{id}", "ses_x")
+        .replace("{location_id}", "place")
+        .replace("{code}", "not-found");
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     stack.call(method, &path).raw_json("{")
 }

@@ -18,6 +18,7 @@ use turnpike_shared::auth::PasswordHasher;
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
 use turnpike_shared::failed_sign_ins::FailedSignIns;
+use turnpike_shared::limits::policy::{Policy, PolicyError};
 use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError};
 use turnpike_shared::upstreams::BreakerMemory;
 use turnpike_shared::usage_recorder::UsageRecorder;
@@ -31,6 +32,7 @@ use crate::events::{EventFunctions, Events, FollowError, Follower};
 use crate::gateway::Gateway;
 use crate::local_routes;
 use crate::mailbox::{Mailbox, MailboxError};
+use crate::sample;
 use crate::template::{Template, TemplateError};
 
 /// How a stack is to be started.
@@ -77,6 +79,8 @@ pub enum StartError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the local stack's own policy")]
+    Policy(#[from] PolicyError),
     #[error("the function admin cannot start")]
     AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
@@ -185,6 +189,13 @@ impl Stack {
             )?),
             None => None,
         };
+        // What answers here alone can be an upstream here alone.
+        let has_local_routes = embedded.is_some() && addr.ip().is_loopback();
+        let default_policy = if has_local_routes {
+            sample::with_library(&base)?
+        } else {
+            Policy::built_in()
+        };
         let recorder = UsageRecorder::from_environment(&env, &dynamodb, clock.clone())?;
         let afterwards = Afterwards::default();
         let admission = AdmissionParts {
@@ -192,6 +203,7 @@ impl Stack {
             clock: clock.clone(),
             budgets,
             policy,
+            default_policy,
             refusals: Refusals::default(),
             recorder: recorder.clone(),
             afterwards: afterwards.clone(),
@@ -199,7 +211,7 @@ impl Stack {
         };
         let events = events_of(&template, embedded.as_ref(), &env, &admission).await?;
         let local = (mailbox.as_ref().zip(events.as_ref()))
-            .filter(|_| addr.ip().is_loopback())
+            .filter(|_| has_local_routes)
             .map(|(mailbox, events)| {
                 let functions = Arc::clone(&events.functions);
                 local_routes::router(mailbox.clone(), functions, addr, &base, clock.clone())

@@ -120,6 +120,6 @@ pub enum Action {
     KeyRotated,
     KeyRevoked,
     SignInsFailed,
-    BreakerReset,
     CacheCleared,
+    BreakerReset,
 }

@@ -8,8 +8,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BUILT_IN: &str = include_str!("../../../policy.toml");
-
 /// What every policy has, and nothing else.
 const LEAST: &str = "version = 1\n[tiers.anonymous]\n[tiers.free]\nhour = 100\n";
 
@@ -943,7 +941,7 @@ fn a_digest_tells_texts_apart() {
     assert_ne!(one.digest(), other.digest());
     // `printf 'version = 1\n[tiers.anonymous]\n[tiers.free]\nhour = 100\n' | sha256sum | cut -c1-16`
     assert_eq!(one.digest(), "c965bad8f1b742f7");
-    assert!(parse(BUILT_IN).digest() == Policy::built_in().digest());
+    assert!(parse(BUILT_IN_TEXT).digest() == Policy::built_in().digest());
 }
 
 fn any_bound() -> impl Strategy<Value = Option<u64>> {
@@ -1103,7 +1101,7 @@ proptest! {
         removed in 0..40_usize,
         put in "[\\[\\]{}=\"'.,#\n\r0-9a-zäß\u{0} -]{0,8}",
     ) {
-        let mut characters: Vec<char> = BUILT_IN.chars().collect();
+        let mut characters: Vec<char> = BUILT_IN_TEXT.chars().collect();
         let at = at.index(characters.len());
         let end = (at + removed).min(characters.len());
         characters.splice(at..end, put.chars());
