@@ -110,6 +110,23 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/preferences", Scope("preferences:read")),
     ("POST", "/api/v1/preferences", Scope("preferences:write")),
     ("PUT", "/api/v1/preferences", Scope("preferences:write")),
+    (
+        "DELETE",
+        "/api/v1/proxy/{upstream}/{path}",
+        Scope("query:run"),
+    ),
+    ("GET", "/api/v1/proxy/{upstream}/{path}", Scope("query:run")),
+    (
+        "PATCH",
+        "/api/v1/proxy/{upstream}/{path}",
+        Scope("query:run"),
+    ),
+    (
+        "POST",
+        "/api/v1/proxy/{upstream}/{path}",
+        Scope("query:run"),
+    ),
+    ("PUT", "/api/v1/proxy/{upstream}/{path}", Scope("query:run")),
     ("POST", "/api/v1/query", Scope("query:run")),
     ("GET", "/api/v1/users/api-keys", Scope("keys:read")),
     ("POST", "/api/v1/users/api-keys", Scope("keys:write")),
@@ -162,6 +179,7 @@ fn call(stack: &TestStack, method: &str, path: &str) -> Call {
     let path = path
         .replace("{id}", "ses_x")
         .replace("{location_id}", "place")
+        .replace("{upstream}", "library")
         .replace("{code}", "not-found");
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     stack.call(method, &path).raw_json("{")

@@ -30,6 +30,7 @@ mod local;
 mod openapi;
 mod outage;
 mod preferences;
+mod proxy;
 mod query;
 mod quota_reset;
 mod readme;

@@ -14,6 +14,8 @@ use turnpike_shared::stores::HistoryStore;
 use turnpike_shared::upstreams::Upstreams;
 use turnpike_shared::web::{Admits as _, Foundation};
 
+use crate::proxy::Sources;
+
 /// Why the function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -30,6 +32,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     foundation: Foundation,
     queries: Queries,
+    sources: Sources,
     history: HistoryStore,
 }
 
@@ -45,9 +48,15 @@ impl App {
         let upstreams = Upstreams::from_environment(&env, &parts)?;
         let foundation = Foundation::lay("query", &env, parts.clone()).await?;
         let cache = Cache::from_environment(&env, &parts, foundation.admission())?;
+        let sources = Sources {
+            cache: cache.clone(),
+            upstreams: upstreams.clone(),
+            clock: foundation.clock().clone(),
+        };
         Ok(Self(Arc::new(Inner {
             foundation,
             queries: Queries::new(cache, upstreams),
+            sources,
             history,
         })))
     }
@@ -58,6 +67,11 @@ impl App {
 
     pub(crate) fn queries(&self) -> &Queries {
         &self.0.queries
+    }
+
+    /// What `/proxy` answers from.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.0.sources
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -1,8 +1,11 @@
 //! The function `query`: what users ask of upstreams.
 //!
-//! A URL leads to one file: `POST /api/v1/query` is `query.rs`.
+//! A URL leads to one file or folder: `POST /api/v1/query` is `query.rs`, and all of `/api/v1/proxy` is
+//! `proxy`.
 
 mod app;
+mod http_cache;
+mod proxy;
 mod query;
 
 use axum::Router;
@@ -14,7 +17,9 @@ pub use app::{App, StartError};
 
 /// Every route of the function, and its description.
 fn described_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(query::query))
+    OpenApiRouter::new()
+        .routes(routes!(query::query))
+        .merge(proxy::described_routes())
 }
 
 /// The function, ready to be served.

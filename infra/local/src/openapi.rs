@@ -214,10 +214,14 @@ fn general_problems(operation: &Value, access: Option<Access>) -> BTreeSet<&'sta
             ]),
         }
     }
-    if operation.get("requestBody").is_some() {
+    let body = &operation["requestBody"]["content"];
+    if body.is_object() {
+        codes.push(ProblemCode::PayloadTooLarge);
+    }
+    // What else is passed through is not read.
+    if body.get("application/json").is_some() {
         codes.extend([
             ProblemCode::MalformedJson,
-            ProblemCode::PayloadTooLarge,
             ProblemCode::UnsupportedMediaType,
             ProblemCode::ValidationFailed,
         ]);

@@ -160,9 +160,7 @@ impl Stack {
             hasher,
         } = options;
         let lock = data.as_deref().map(own_folder).transpose()?;
-        let listener = TcpListener::bind(addr)
-            .await
-            .map_err(|error| StartError::Listen(addr, error))?;
+        let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
         let base = format!("http://{addr}");
         let env = of_stack(env, &base, valkey);
@@ -179,9 +177,9 @@ impl Stack {
             None => None,
         };
         let mailbox = match &embedded {
-            Some(embedded) => Some(Mailbox::open(
+            Some(Embedded { database, .. }) => Some(Mailbox::open(
                 accounts,
-                embedded.database.clone(),
+                database.clone(),
                 tables.users.identity.clone(),
                 config::app_url(&env, &stage)?,
                 clock.clone(),
@@ -223,14 +221,7 @@ impl Stack {
         } = functions(&env, admission, hasher).await?;
         let gateway = Gateway::new(template.routes, routers, local).map_err(StartError::Engine)?;
 
-        let (stop, stopped) = oneshot::channel::<()>();
-        let service = gateway
-            .into_router()
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
-            // Either the word to stop or the end of who could say it.
-            let _ = stopped.await;
-        });
+        let (stop, server) = serve(listener, gateway);
         let followers = events.as_ref().map(|events| events.followers.clone());
         let mut background = events.map(Events::run).unwrap_or_default();
         background.extend(mailbox.clone().map(|mailbox| tokio::spawn(mailbox.run())));
@@ -251,7 +242,7 @@ impl Stack {
             background,
             failed_sign_ins,
             stop,
-            server: tokio::spawn(serving.into_future()),
+            server,
         })
     }
 
@@ -296,6 +287,26 @@ impl Stack {
             embedded.close();
         }
     }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(addr).await;
+    listener.map_err(|error| StartError::Listen(addr, error))
+}
+
+/// Answers requests, until it is told to stop or nobody is left who could say so.
+fn serve(
+    listener: TcpListener,
+    gateway: Gateway,
+) -> (oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let service = gateway
+        .into_router()
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let _ = stopped.await;
+    });
+    (stop, tokio::spawn(serving.into_future()))
 }
 
 /// Makes the folder of the data, for its owner's eyes only, and takes it for this process alone:

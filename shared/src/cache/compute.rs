@@ -399,7 +399,7 @@ impl Inner {
     }
 
     /// Puts what was found far away into the tiers before it.
-    async fn bring_nearer(self: &Arc<Self>, seen: &Seen, found: &Found) {
+    pub(super) async fn bring_nearer(self: &Arc<Self>, seen: &Seen, found: &Found) {
         if found.tier == CacheTier::Memory {
             return;
         }
@@ -436,7 +436,12 @@ impl Inner {
         self.cached(&stored.entry, CacheStatus::Hit, Some(tier))
     }
 
-    fn cached(&self, entry: &Entry, status: CacheStatus, tier: Option<CacheTier>) -> Cached {
+    pub(super) fn cached(
+        &self,
+        entry: &Entry,
+        status: CacheStatus,
+        tier: Option<CacheTier>,
+    ) -> Cached {
         Cached {
             value: entry.value.clone(),
             status,

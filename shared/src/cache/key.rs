@@ -3,7 +3,7 @@
 //!
 //! Where the entry then lies in a tier is the tier's own affair.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
@@ -80,6 +80,15 @@ impl CacheTag {
 
     pub fn of_upstream(name: &str) -> Self {
         Self(format!("upstream:{name}"))
+    }
+
+    /// What the answers of one address carry, by a digest of it: addresses are longer than tags.
+    pub fn of_target(digest: &[u8; 32]) -> Self {
+        let mut text = "target:".to_owned();
+        for byte in &digest[..16] {
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
     }
 
     /// The user whose entries carry it, if it is such a tag.

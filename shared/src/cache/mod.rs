@@ -15,6 +15,7 @@
 
 mod compute;
 mod entry;
+mod find;
 mod flights;
 mod generations;
 mod key;

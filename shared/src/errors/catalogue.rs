@@ -181,6 +181,9 @@ catalogue! {
     NotReady "not-ready" 503 "The service is not ready"
         why "/health/ready answers this while DynamoDB cannot be reached."
         then "Wait until /health/ready answers 200.";
+    NotCached "not-cached" 504 "The cache does not have it"
+        why "The request came with Cache-Control: only-if-cached, and the cache has no answer that may be given to it. The upstream was not asked (RFC 9111, section 5.2.1.7)."
+        then "Send the request without only-if-cached.";
     UpstreamTimeout "upstream-timeout" 504 "The upstream did not answer in time"
         why "The upstream did not answer within its time, or not within the time that the request had left. Where it is safe, the request was tried again before this was said."
         then "Try again later, or ask for something that takes the upstream less time.";

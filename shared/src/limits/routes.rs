@@ -259,6 +259,11 @@ pub const ROUTES: &[Route] = {
             "default",
             Scoped(PreferencesWrite),
         ),
+        route("DELETE", PROXY, "query", ByHandler(QueryRun)),
+        route("GET", PROXY, "query", ByHandler(QueryRun)),
+        route("PATCH", PROXY, "query", ByHandler(QueryRun)),
+        route("POST", PROXY, "query", ByHandler(QueryRun)),
+        route("PUT", PROXY, "query", ByHandler(QueryRun)),
         route("POST", "/api/v1/query", "query", ByHandler(QueryRun)),
         route("GET", "/api/v1/users/api-keys", "default", Scoped(KeysRead)),
         route(
@@ -306,6 +311,26 @@ pub const ROUTES: &[Route] = {
     ]
 };
 
+/// The template of `/proxy`, whose last parameter takes the rest of a path, with its slashes, and may
+/// be empty. This is how it is described and recorded; [`PROXY_AS_ROUTED`] is how it is routed.
+pub const PROXY: &str = "/api/v1/proxy/{upstream}/{path}";
+
+/// What a router needs to send all of [`PROXY`] to one place.
+pub const PROXY_AS_ROUTED: [&str; 3] = [
+    "/api/v1/proxy/{upstream}",
+    "/api/v1/proxy/{upstream}/",
+    "/api/v1/proxy/{upstream}/{*path}",
+];
+
+/// The template that a path is described by, for the one that it is routed by.
+pub fn described(routed: &str) -> &str {
+    if PROXY_AS_ROUTED.contains(&routed) {
+        PROXY
+    } else {
+        routed
+    }
+}
+
 /// The paths at the root, which are limited nowhere and open to everybody; all are read.
 const AT_THE_ROOT: &[&str] = &[
     "/",
@@ -322,13 +347,14 @@ const AT_THE_ROOT: &[&str] = &[
     "/openapi.json",
 ];
 
-/// The route with this method and template. What answers to GET answers to HEAD (RFC 9110, section
+/// The route with this method and template, as described or as routed. What answers to GET answers to HEAD (RFC 9110, section
 /// 9.3.2), under the same rule.
 pub fn route_of(method: &str, template: &str) -> Option<&'static Route> {
     let method = if method == "HEAD" { "GET" } else { method };
+    let path = described(template);
     ROUTES
         .iter()
-        .find(|route| route.method == method && route.path == template)
+        .find(|route| route.method == method && route.path == path)
 }
 
 /// What a request would meet, by its method and path.
@@ -346,7 +372,9 @@ pub fn find(method: &str, path: &str) -> Found {
     static TEMPLATES: LazyLock<Router<&'static str>> = LazyLock::new(|| {
         let mut templates = Router::new();
         let limited = ROUTES.iter().map(|route| route.path);
-        for path in limited.chain(AT_THE_ROOT.iter().copied()) {
+        let plain = limited.filter(|path| *path != PROXY);
+        let all = plain.chain(PROXY_AS_ROUTED);
+        for path in all.chain(AT_THE_ROOT.iter().copied()) {
             // A template with several methods is there already.
             let _ = templates.insert(path, path);
         }
@@ -372,6 +400,7 @@ mod tests {
     fn a_method_and_a_path_lead_to_their_route_or_to_what_is_wrong_with_them() {
         let of = |method, path| Found::Route(route_of(method, path).unwrap());
         let key = "/api/v1/users/api-keys/{id}";
+        let proxy = "/api/v1/proxy/{upstream}/{path}";
         let cases = [
             ("GET", "/api/v1/users/me", of("GET", "/api/v1/users/me")),
             ("HEAD", "/api/v1/users/me", of("GET", "/api/v1/users/me")),
@@ -387,6 +416,11 @@ mod tests {
             ("HEAD", "/.well-known/jwks.json", Found::Unlimited),
             ("GET", "/docs/errors/not-found", Found::Unlimited),
             ("POST", "/health", Found::NoSuchMethod),
+            ("GET", "/api/v1/proxy/library", of("GET", proxy)),
+            ("HEAD", "/api/v1/proxy/library/", of("GET", proxy)),
+            ("PUT", "/api/v1/proxy/library/a/b//c", of("PUT", proxy)),
+            ("OPTIONS", "/api/v1/proxy/library/a", Found::NoSuchMethod),
+            ("GET", "/api/v1/proxy", Found::NoSuchPath),
         ];
 
         for (method, path, expected) in cases {

@@ -5,8 +5,8 @@
 
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, AGE, CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION,
-    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, EXPIRES,
-    LAST_MODIFIED, LINK, PRAGMA, RETRY_AFTER, SET_COOKIE, USER_AGENT, VARY, WARNING,
+    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG,
+    EXPIRES, LAST_MODIFIED, LINK, PRAGMA, RETRY_AFTER, SET_COOKIE, USER_AGENT, VARY, WARNING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -14,13 +14,17 @@ use crate::limits::policy::{SecretHeader, UpstreamPolicy};
 
 /// What passes of an answer: what describes its content and how long it may be kept. Nothing that
 /// would act in the name of Turnpike's own host: no cookies, no redirects, no policies for browsers.
-const PASSED_BACK: [HeaderName; 17] = [
+const PASSED_BACK: [HeaderName; 19] = [
     ACCEPT_RANGES,
     AGE,
     CACHE_CONTROL,
+    // What the caches behind this one did; who adds to it keeps what is there (RFC 9211, section 2).
+    HeaderName::from_static("cache-status"),
     CONTENT_DISPOSITION,
     CONTENT_ENCODING,
     CONTENT_LANGUAGE,
+    // Of a whole answer it is the body's own; of a HEAD nothing else tells it.
+    CONTENT_LENGTH,
     CONTENT_RANGE,
     CONTENT_TYPE,
     DATE,

@@ -1,6 +1,7 @@
-//! Bodies: JSON of bounded size, read into a request type, refused with the documented problem.
+//! Bodies of bounded size: JSON, read into a request type and refused with the documented problem, or
+//! bytes as they are.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, header};
@@ -38,6 +39,18 @@ impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for A
     }
 }
 
+/// A body as it is, whatever it is, of at most 1 MiB (413).
+pub struct LargeBytes(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for LargeBytes {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        whole(&parts.headers, body, MAX_LARGE_BYTES).await.map(Self)
+    }
+}
+
 /// What a layer came to that had to read the body ahead of the extractor, which refuses it in its
 /// turn.
 #[derive(Clone)]
@@ -49,14 +62,7 @@ pub(super) async fn read(
     body: Body,
     max_bytes: usize,
 ) -> Result<Value, Problem> {
-    if announced_bytes(headers).is_some_and(|bytes| bytes > max_bytes as u64) {
-        return Err(too_large(max_bytes));
-    }
-    let body = match Limited::new(body, max_bytes).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(max_bytes)),
-        Err(_) => return Err(malformed("The body broke off.".to_owned())),
-    };
+    let body = whole(headers, body, max_bytes).await?;
     if !is_json(headers) {
         return Err(Problem::new(
             ProblemCode::UnsupportedMediaType,
@@ -64,6 +70,17 @@ pub(super) async fn read(
         ));
     }
     parse(&body)
+}
+
+async fn whole(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+    if announced_bytes(headers).is_some_and(|bytes| bytes > max_bytes as u64) {
+        return Err(too_large(max_bytes));
+    }
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(max_bytes)),
+        Err(_) => Err(malformed("The body broke off.".to_owned())),
+    }
 }
 
 fn parse(body: &[u8]) -> Result<Value, Problem> {

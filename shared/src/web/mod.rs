@@ -33,7 +33,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admission::{Admits, ClientIp, SignedInCaller, admit, presented, problem_of, require};
-pub use body::{ApiJson, LargeJson};
+pub use body::{ApiJson, LargeBytes, LargeJson};
 pub use cache_object::{CacheStatsBody, CacheTierObject, InvalidationRequest};
 pub use cursor_secret::{CursorSecretError, cursor_secret};
 pub use deadline::Deadline;

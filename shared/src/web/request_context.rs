@@ -17,6 +17,7 @@ use crate::auth::one_time_token::random_bytes;
 use crate::clock::{Clock, Timestamp};
 use crate::errors::{Problem, chain};
 use crate::ids::{self, UserId};
+use crate::limits::routes::described;
 use crate::telemetry::REQUEST_TARGET;
 use crate::usage::UsageRecord;
 use crate::usage_recorder::UsageRecorder;
@@ -166,7 +167,7 @@ impl<'a> Recording<'a> {
         Self {
             context,
             noted,
-            route: route.map(|path| path.as_str().to_owned()),
+            route: route.map(|path| described(path.as_str()).to_owned()),
             method: request.method().clone(),
             came_at: context.clock.now(),
             started: Instant::now(),
