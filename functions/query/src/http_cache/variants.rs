@@ -99,7 +99,7 @@ mod tests {
             ("accept", "text/html"),
         ]);
         let selection = Selection::of(&answer, &request).unwrap();
-        let for_request = |request| Selection::of(&answer, request).unwrap();
+        let for_request = |request: &HeaderMap| Selection::of(&answer, request).unwrap();
         let same = headers(&[("accept-language", "en, de"), ("accept", "text/plain")]);
         let empty = headers(&[("accept-language", "en, de"), ("x-flag", "")]);
         let other = headers(&[("accept-language", "fr")]);
@@ -107,8 +107,8 @@ mod tests {
         assert_eq!(for_request(&same), selection);
         assert_eq!(for_request(&same).parts(), selection.parts());
         for different in [empty, other, HeaderMap::new()] {
-            let different = for_request(&different);
-            assert_ne!(different.parts(), selection.parts());
+            let selected = for_request(&different);
+            assert_ne!(selected.parts(), selection.parts());
         }
     }
 
