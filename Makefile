@@ -145,6 +145,10 @@ bench-admission: | need-rust need-redis ## Measure what admission costs into doc
 bench-usage: | need-rust ## Measure how usage is summed up into docs/benchmarks.md, and nothing else
 	@infra/bench/run.sh usage
 
+.PHONY: bench-query
+bench-query: | need-rust need-redis ## Measure what a cached query costs into docs/benchmarks.md, and nothing else
+	@infra/bench/run.sh query
+
 .PHONY: bench-quota-reset
 bench-quota-reset: | need-rust ## Measure how fast months are closed, and in how much memory, into docs/benchmarks.md
 	@infra/bench/quota-reset.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds what is measured, each program as it is deployed, and measures it. `make bench` calls it, and has made .venv.
 # The first time takes as long as four builds with full link-time optimisation. With `admission` it builds and measures
-# what admission costs, with `usage` how usage is summed up, and nothing else.
+# what admission costs, with `usage` how usage is summed up, with `query` what a cached query costs, and nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -25,9 +25,19 @@ if [[ ${1:-} == usage ]]; then
 fi
 
 redis=$(infra/tools/redis-server.sh)
+queries=(--local "$target/release/turnpike-local" --caching "$target/release/caching" --redis "$redis")
+if [[ ${1:-} == query ]]; then
+  say 'bench: building the local stack, the bench and the cache'
+  program --package turnpike-local
+  bench report turnpike-bench
+  bench caching caching
+  say 'bench: measuring; for two minutes, leave the machine alone'
+  exec "$target/release/turnpike-bench" query "${queries[@]}" --into docs/benchmarks.md
+fi
+
 say 'bench: building the local stack, the bench and what the local stack is measured against'
 program --package turnpike-local
-for feature in report engines plain rollup; do
+for feature in report caching engines plain rollup; do
   name=$feature
   [[ $feature != report ]] || name=turnpike-bench
   bench "$feature" "$name"
@@ -56,6 +66,7 @@ say 'bench: building what they are measured against'
 bootstrap --package turnpike-bench --no-default-features --bin hello
 bootstrap --package turnpike-bench --no-default-features --features clients --bin client-start
 
-say 'bench: measuring; for six minutes, leave the machine alone'
+say 'bench: measuring; for eight minutes, leave the machine alone'
 "$target/release/turnpike-bench" report \
   --bootstraps "$bootstraps" --packages "$packages" --rollup "$target/release/rollup" "${programs[@]}" --into docs/benchmarks.md
+"$target/release/turnpike-bench" query "${queries[@]}" --into docs/benchmarks.md

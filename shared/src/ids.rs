@@ -94,7 +94,7 @@ id!(
     "key_"
 );
 id!(
-    /// An event in the outbox: `evt_…`.
+    /// An event: one in the outbox, or one of a user's behaviour: `evt_…`.
     EventId,
     "evt_"
 );

@@ -35,8 +35,8 @@ pub enum PolicyOrigin {
     BuiltIn,
     /// A file on this machine.
     File(PathBuf),
-    /// The admission table; while nothing is there, the built-in one.
-    Table(PolicyStore),
+    /// The admission table; while nothing is there, the policy beside it.
+    Table(PolicyStore, Arc<Policy>),
 }
 
 /// Why a policy was not read.
@@ -76,8 +76,8 @@ struct Source {
 
 struct State {
     policy: Arc<Policy>,
-    /// When the policy was last seen to be the one in force; `None` while the built-in one stands
-    /// in for one that could not be read.
+    /// When the policy was last seen to be the one in force; `None` while another stands in for one
+    /// that could not be read.
     confirmed_at: Option<Timestamp>,
     /// When the last try failed, if it did.
     failed_at: Option<Timestamp>,
@@ -96,12 +96,12 @@ enum Due {
 impl PolicySource {
     /// Reads the policy for the first time. A file that cannot be used is an error, because
     /// whoever named it is there to mend it. A table that cannot be used must not keep a function
-    /// from starting: the built-in policy stands in.
+    /// from starting: the policy that holds without an item stands in.
     pub async fn open(origin: PolicyOrigin, clock: Clock) -> Result<Self, PolicySourceError> {
         let now = clock.now();
         let read = origin.read(START_TIMEOUT).await;
         let mut state = State {
-            policy: Policy::built_in(),
+            policy: origin.without_an_item(),
             confirmed_at: None,
             failed_at: None,
             told: BTreeSet::new(),
@@ -231,17 +231,24 @@ fn apart(one: Timestamp, other: Timestamp) -> Duration {
 }
 
 impl PolicyOrigin {
+    fn without_an_item(&self) -> Arc<Policy> {
+        match self {
+            Self::Table(_, policy) => Arc::clone(policy),
+            Self::BuiltIn | Self::File(_) => Policy::built_in(),
+        }
+    }
+
     async fn read(&self, patience: Duration) -> Result<Arc<Policy>, PolicySourceError> {
         match self {
             Self::BuiltIn => Ok(Policy::built_in()),
             Self::File(file) => read_file(file).await,
-            Self::Table(store) => {
+            Self::Table(store, otherwise) => {
                 let text = timeout(patience, store.get())
                     .await
                     .map_err(|_| PolicySourceError::TooSlow)?
                     .map_err(PolicySourceError::UnreadableItem)?;
                 match text {
-                    None => Ok(Policy::built_in()),
+                    None => Ok(Arc::clone(otherwise)),
                     Some(text) => Policy::parse(&text)
                         .map(Arc::new)
                         .map_err(PolicySourceError::InvalidItem),
@@ -392,7 +399,7 @@ mod tests {
         }
 
         async fn open(&self, clock: Clock) -> PolicySource {
-            let origin = PolicyOrigin::Table(self.store.clone());
+            let origin = PolicyOrigin::Table(self.store.clone(), Policy::built_in());
             PolicySource::open(origin, clock).await.unwrap()
         }
     }

@@ -50,13 +50,17 @@ fn the_domain_knows_neither_aws_nor_http() {
         "audit",
         "auth",
         "cache",
+        "behavior",
+        "content",
         "errors",
         "history",
         "idempotency",
         "jobs",
         "limits",
         "mail",
+        "preferences",
         "queries",
+        "upstreams",
     ];
 
     for (path, text) in domain.into_iter().flat_map(module) {

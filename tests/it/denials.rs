@@ -30,6 +30,12 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/admin/cache/clear", Scope("admin:write")),
     ("GET", "/api/v1/admin/cache/stats", Scope("admin:read")),
     ("GET", "/api/v1/admin/policy", Scope("admin:read")),
+    ("GET", "/api/v1/admin/upstreams", Scope("admin:read")),
+    (
+        "POST",
+        "/api/v1/admin/upstreams/{name}/reset",
+        Scope("admin:write"),
+    ),
     ("GET", "/api/v1/admin/users", Scope("admin:read")),
     ("GET", "/api/v1/admin/users/{id}", Scope("admin:read")),
     ("PATCH", "/api/v1/admin/users/{id}", Scope("admin:write")),
@@ -71,6 +77,23 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/cache/clear", Scope("cache:write")),
     ("POST", "/api/v1/cache/invalidate", Scope("cache:write")),
     ("GET", "/api/v1/cache/stats", Scope("cache:read")),
+    ("GET", "/api/v1/behavior", Scope("behavior:read")),
+    ("POST", "/api/v1/behavior", Scope("behavior:write")),
+    (
+        "DELETE",
+        "/api/v1/content/{location_id}",
+        Scope("content:write"),
+    ),
+    (
+        "GET",
+        "/api/v1/content/{location_id}",
+        Scope("content:read"),
+    ),
+    (
+        "PUT",
+        "/api/v1/content/{location_id}",
+        Scope("content:write"),
+    ),
     ("GET", "/api/v1/health", Open),
     ("GET", "/api/v1/health/live", Open),
     ("GET", "/api/v1/health/ready", Open),
@@ -83,6 +106,10 @@ const TABLE: &[(&str, &str, Access)] = &[
     ),
     ("POST", "/api/v1/keys/verify", Scope("keys:verify")),
     ("POST", "/api/v1/limits/check", Scope("limits:check")),
+    ("DELETE", "/api/v1/preferences", Scope("preferences:write")),
+    ("GET", "/api/v1/preferences", Scope("preferences:read")),
+    ("POST", "/api/v1/preferences", Scope("preferences:write")),
+    ("PUT", "/api/v1/preferences", Scope("preferences:write")),
     (
         "DELETE",
         "/api/v1/proxy/{upstream}/{path}",
@@ -126,7 +153,13 @@ const TABLE: &[(&str, &str, Access)] = &[
 ];
 
 /// The scopes that no plain user has.
-const OF_ADMINS: [&str; 4] = ["admin:read", "admin:write", "keys:verify", "limits:check"];
+const OF_ADMINS: [&str; 5] = [
+    "admin:read",
+    "admin:write",
+    "content:write",
+    "keys:verify",
+    "limits:check",
+];
 
 fn described_routes() -> BTreeSet<(String, String)> {
     let document = turnpike_local::openapi::document().unwrap();
@@ -143,8 +176,11 @@ fn described_routes() -> BTreeSet<(String, String)> {
 /// A call of a route with ids that do not exist and a body that is no JSON: whoever is refused is
 /// refused before either is looked at.
 fn call(stack: &TestStack, method: &str, path: &str) -> Call {
-    let path = path.replace("{id}", "ses_x").replace("{code}", "not-found");
-    let path = path.replace("{upstream}", "library");
+    let path = path
+        .replace("{id}", "ses_x")
+        .replace("{location_id}", "place")
+        .replace("{upstream}", "library")
+        .replace("{code}", "not-found");
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     stack.call(method, &path).raw_json("{")
 }

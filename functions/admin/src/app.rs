@@ -14,6 +14,7 @@ use turnpike_shared::ids::UserId;
 use turnpike_shared::stores::{
     Administered, AuditLog, SecretError, StoreError, UsageStore, UserStore, read_secret,
 };
+use turnpike_shared::upstreams::Breakers;
 use turnpike_shared::web::{Admits, CursorKey, Foundation};
 
 /// Why the function cannot start.
@@ -37,6 +38,7 @@ struct Inner {
     foundation: Foundation,
     usage: UsageStore,
     users: UserStore,
+    breakers: Breakers,
     audit_log: AuditLog,
     cursor_key: CursorKey,
     cache: Cache,
@@ -55,6 +57,7 @@ impl App {
         let audit_secret = config::audit_secret(&env, stage.stage)?;
         let audit_table = config::audit_table(&env)?;
         let dynamodb = parts.dynamodb.clone();
+        let breakers = Breakers::from_environment(&env, &parts)?;
         let (secret, foundation) = tokio::try_join!(
             async { Ok::<_, StartError>(read_secret(&env, &audit_secret).await?) },
             async { Ok(Foundation::lay("admin", &env, parts.clone()).await?) },
@@ -69,6 +72,7 @@ impl App {
             foundation,
             usage,
             users,
+            breakers,
             audit_log: AuditLog::new(&dynamodb, audit_table, ChainKey::new(&secret)),
             cursor_key: CursorKey::new(&secret),
             cache,
@@ -85,6 +89,10 @@ impl App {
 
     pub(crate) fn users(&self) -> &UserStore {
         &self.0.users
+    }
+
+    pub(crate) fn breakers(&self) -> &Breakers {
+        &self.0.breakers
     }
 
     pub(crate) fn audit_log(&self) -> &AuditLog {

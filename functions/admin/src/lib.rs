@@ -1,4 +1,4 @@
-//! The function `admin`: what admins see and change of users, and what support may see.
+//! The function `admin`: what admins see and change of users and upstreams, and what support may see.
 //!
 //! Who may do what says the scope: `admin:read` to read, `admin:write` to change. Every change is
 //! in force on the user's next request, on every instance, and is in the audit log. A URL leads to
@@ -9,6 +9,7 @@ mod app;
 mod audit_log;
 mod cache;
 mod policy;
+mod upstreams;
 mod users;
 
 use axum::Router;
@@ -33,6 +34,8 @@ fn described_routes() -> OpenApiRouter<App> {
         .routes(routes!(policy::policy))
         .routes(routes!(cache::stats::stats))
         .routes(routes!(cache::clear::clear))
+        .routes(routes!(upstreams::list::list))
+        .routes(routes!(upstreams::reset::reset))
         .routes(routes!(analytics::usage::usage))
         .routes(routes!(audit_log::list::list))
         .routes(routes!(audit_log::verify::verify))

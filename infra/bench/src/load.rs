@@ -11,12 +11,13 @@ use tokio::task::JoinSet;
 use crate::error::BenchError;
 use crate::server::cpu_seconds;
 use crate::statistics::Sample;
-use crate::wire::{Wire, get};
+use crate::wire::{Wire, get, post};
 
 const WARM_UP: Duration = Duration::from_secs(2);
 const DURATION: Duration = Duration::from_secs(10);
 const PASSWORD: &str = "plum-violin-harbour-7";
 const ME: &str = "/api/v1/auth/me";
+const QUERY: &str = "/api/v1/query";
 
 /// What is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,7 +28,9 @@ pub(crate) enum Kind {
     Me,
     /// The same with an API key
     MeByKey,
-    /// The same path without a credential, of a server that wants none
+    /// `POST /api/v1/query` with an access token, always the same: all but the first are hits
+    Query,
+    /// The path of `me` without a credential, of a server that wants none
     Plain,
 }
 
@@ -86,7 +89,13 @@ impl Account {
 }
 
 impl Account {
-    /// The same request with a new API key of its user's.
+    /// A query in its user's name.
+    fn query(&self) -> Vec<u8> {
+        let header = format!("authorization: Bearer {}", self.access_token);
+        post(QUERY, &header, r#"{"upstream":"library","query":"whale"}"#)
+    }
+
+    /// The request for `me` with a new API key of its user's.
     async fn me_by_key(&self, base: &str) -> Result<Vec<u8>, BenchError> {
         let request = Client::new()
             .post(format!("{base}/api/v1/users/api-keys"))
@@ -102,7 +111,9 @@ impl Load {
     pub(crate) async fn run(self) -> Result<Outcome, BenchError> {
         let accounts = match self.kind {
             Kind::SignIns => register(&self.base, 64).await?,
-            Kind::Me | Kind::MeByKey => register(&self.base, self.connections).await?,
+            Kind::Me | Kind::MeByKey | Kind::Query => {
+                register(&self.base, self.connections).await?
+            }
             Kind::Plain => vec![],
         };
         let counted_from = Instant::now() + WARM_UP;
@@ -120,10 +131,11 @@ impl Load {
                 Kind::SignIns => {
                     connections.spawn(sign_in(base, own.collect(), counted));
                 }
-                Kind::Me | Kind::MeByKey | Kind::Plain => {
+                Kind::Me | Kind::MeByKey | Kind::Query | Kind::Plain => {
                     let request = match (self.kind, own.next()) {
                         (_, None) => get(ME, ""),
                         (Kind::MeByKey, Some(own)) => own.me_by_key(&base).await?,
+                        (Kind::Query, Some(own)) => own.query(),
                         (_, Some(own)) => own.me(),
                     };
                     connections.spawn(ask(base, request, counted));

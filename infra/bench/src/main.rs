@@ -7,6 +7,7 @@ mod error;
 mod load;
 mod machine;
 mod memory;
+mod query;
 mod report;
 mod server;
 mod sizes;
@@ -26,6 +27,7 @@ use crate::admission::Programs;
 use crate::error::BenchError;
 use crate::load::Load;
 use crate::memory::Steady;
+use crate::query::QueryPrograms;
 use crate::report::{Block, Figures};
 
 /// Measures Turnpike.
@@ -53,6 +55,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         rollup: PathBuf,
         /// The Markdown file whose figures of usage are replaced
+        #[arg(long, value_name = "FILE")]
+        into: Option<PathBuf>,
+    },
+    /// Measure what a cached query costs, print it and, if a file is given, write it there
+    Query {
+        #[command(flatten)]
+        programs: QueryPrograms,
+        /// The Markdown file whose figures of queries are replaced
         #[arg(long, value_name = "FILE")]
         into: Option<PathBuf>,
     },
@@ -87,6 +97,7 @@ async fn main() -> ExitCode {
         Command::Report(inputs) => report(inputs).await,
         Command::Admission { programs, into } => admission(&programs, into.as_deref()).await,
         Command::Usage { rollup, into } => usage(&rollup, into.as_deref()).await,
+        Command::Query { programs, into } => query(&programs, into.as_deref()).await,
         Command::Load(load) => print(load.run().await),
         Command::Steady(steady) => print(steady.run().await),
     };
@@ -125,6 +136,16 @@ async fn usage(rollup: &Path, into: Option<&Path>) -> Result<(), BenchError> {
     show(&text);
     match into {
         Some(file) => report::write(file, Block::Usage, &text),
+        None => Ok(()),
+    }
+}
+
+async fn query(programs: &QueryPrograms, into: Option<&Path>) -> Result<(), BenchError> {
+    let machine = machine::describe()?;
+    let text = programs.measure().await?.to_markdown(&machine);
+    show(&text);
+    match into {
+        Some(file) => report::write(file, Block::Query, &text),
         None => Ok(()),
     }
 }

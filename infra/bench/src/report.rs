@@ -11,8 +11,10 @@ use crate::error::{BenchError, read};
 use crate::load::Outcome;
 use crate::machine::Line;
 use crate::memory::Memory;
+use crate::query::{Hit, Queries, Trace};
 use crate::sizes::Size;
 use crate::start::{HELLO, RUNS, Start};
+use crate::statistics::Sample;
 use crate::throughput::Throughput;
 use crate::usage::SummedUp;
 use crate::writes::Writes;
@@ -23,6 +25,7 @@ pub(crate) enum Block {
     All,
     Admission,
     Usage,
+    Query,
 }
 
 impl Block {
@@ -31,6 +34,7 @@ impl Block {
             Self::All => "figures of `make bench`",
             Self::Admission => "figures of `make bench-admission`",
             Self::Usage => "figures of `make bench-usage`",
+            Self::Query => "figures of `make bench-query`",
         }
     }
 }
@@ -43,6 +47,9 @@ const VALKEY_GOAL: f64 = 1.3;
 const REQUESTS_GOAL: f64 = 12_000.0;
 /// The processor time that one may take, in microseconds.
 const CPU_GOAL: f64 = 100.0;
+
+/// How much of a trace of queries the cache is to answer, in percent.
+const HITS_GOAL: f64 = 95.0;
 
 /// How many writes a request may cost: to be recorded, and with limits on Valkey in all.
 const WRITES_GOAL: f64 = 0.1;
@@ -77,6 +84,18 @@ impl Admission {
             routes(&self.routes),
             writes(&self.writes),
             memory(&self.memory),
+        ]
+        .join("\n")
+    }
+}
+
+impl Queries {
+    pub(crate) fn to_markdown(&self, measured_on: &[Line]) -> String {
+        [
+            machine(measured_on),
+            tiers(&self.cached.tiers, &self.upstream),
+            trace(&self.cached.trace),
+            queries(&self.routes),
         ]
         .join("\n")
     }
@@ -265,6 +284,64 @@ fn routes(routes: &[(&str, Outcome)]) -> String {
             micros(Duration::from_micros(outcome.p50_micros)),
             micros(Duration::from_micros(outcome.p99_micros)),
             outcome.server_cores,
+        );
+    }
+    text
+}
+
+fn tiers(tiers: &[Hit], upstream: &Sample) -> String {
+    let mut text = String::from("| an answer from | p50 | p99 |\n|---|---:|---:|\n");
+    for tier in tiers {
+        let label = match (tier.tier.as_str(), tier.has_valkey) {
+            ("memory", true) => "memory, asked of Valkey whether it still holds",
+            ("memory", false) => "memory, asked of DynamoDB whether it still holds",
+            ("valkey", _) => "Valkey",
+            _ => "DynamoDB (embedded, over HTTP, on the same core)",
+        };
+        let (p50, p99) = (tier.p50_nanos, tier.p99_nanos);
+        let [p50, p99] = [p50, p99].map(|nanos| micros(Duration::from_nanos(nanos)));
+        let _ = writeln!(text, "| {label} | {p50} | {p99} |");
+    }
+    let [p50, p99] = [upstream.median(), upstream.percentile(99)].map(micros);
+    let _ = writeln!(text, "| the sample upstream, over HTTP | {p50} | {p99} |");
+    text
+}
+
+fn trace(trace: &Trace) -> String {
+    let Trace {
+        queries,
+        distinct,
+        instances,
+        at_a_time,
+        misses,
+        calls,
+        most_calls_of_a_query: most,
+        seconds,
+    } = trace;
+    let hits = 100.0 * (1.0 - f64::from(*misses) / f64::from(*queries));
+    let goal = met(hits > HITS_GOAL && *most <= 1);
+    format!(
+        "| a trace of queries (Zipf) | different | at a time, over instances | answered by the cache | calls of the upstream | of one query at most | time | goal: {HITS_GOAL:.0} %, one call |\n\
+         |---:|---:|---:|---:|---:|---:|---:|---|\n\
+         | {queries} | {distinct} | {at_a_time}, {instances} | {hits:.2} % | {calls} | {most} | {seconds:.1} s | {goal} |\n"
+    )
+}
+
+fn queries(routes: &[(&str, Outcome)]) -> String {
+    let mut text = String::from(
+        "| `POST /api/v1/query`, cached, 16 connections, one core | per second | p50 | p99 | server's cores | CPU of a request | per CPU second |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for (label, outcome) in routes {
+        let _ = writeln!(
+            text,
+            "| limits and cache {label} | {:.0} | {} | {} | {:.2} | {:.1} µs | {:.0} |",
+            outcome.per_second,
+            micros(Duration::from_micros(outcome.p50_micros)),
+            micros(Duration::from_micros(outcome.p99_micros)),
+            outcome.server_cores,
+            outcome.cpu_micros_per_request(),
+            outcome.per_cpu_second(),
         );
     }
     text

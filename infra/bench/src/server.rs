@@ -43,7 +43,16 @@ impl Server {
         arguments: &[&str],
         cores: Cores,
     ) -> Result<Self, BenchError> {
-        let addr = free_addr().await?;
+        Self::local_stack_at(free_addr().await?, program, arguments, cores).await
+    }
+
+    /// The same at an address that its arguments tell of.
+    pub(crate) async fn local_stack_at(
+        addr: SocketAddr,
+        program: &Path,
+        arguments: &[&str],
+        cores: Cores,
+    ) -> Result<Self, BenchError> {
         let mut command = command(program, cores);
         command.args(["--addr", &addr.to_string()]).args(arguments);
         Self::start(program, command, addr).await
@@ -114,7 +123,7 @@ impl Server {
     }
 }
 
-async fn free_addr() -> Result<SocketAddr, BenchError> {
+pub(crate) async fn free_addr() -> Result<SocketAddr, BenchError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     Ok(listener.local_addr()?)
 }

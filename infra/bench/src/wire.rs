@@ -62,6 +62,16 @@ pub(crate) fn get(path: &str, header: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\n\r\n").into_bytes()
 }
 
+/// A request with a body of JSON.
+pub(crate) fn post(path: &str, header: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n{header}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// How long an answer is, head and body, once its head is there.
 fn length_of(received: &[u8]) -> Option<usize> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n")?;

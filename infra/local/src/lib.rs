@@ -14,6 +14,7 @@ mod keys;
 mod local_routes;
 mod mailbox;
 pub mod openapi;
+mod sample;
 mod stack;
 pub mod template;
 

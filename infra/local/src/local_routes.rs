@@ -1,4 +1,4 @@
-//! What only the local stack has: `/_local/*`, and Lambda's invoke path. It answers on a loopback
+//! What only the local stack has: `/_local/*`, with the mailbox and the sample upstream, and Lambda's invoke path. It answers on a loopback
 //! address alone, to requests that name it and do not come from another site's page.
 
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ use turnpike_shared::web::{ApiQuery, FunctionContext, single_header, with_conven
 
 use crate::events::{EventFunctions, invoke_route};
 use crate::mailbox::Mailbox;
+use crate::sample;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +48,7 @@ pub(crate) fn router(
         .route("/_local/mail", get(list_mails))
         .with_state(mailbox)
         .merge(invoke_route(functions))
+        .merge(sample::router())
         .layer(from_fn_with_state(addr, only_from_here));
     with_conventions(
         routes,

@@ -116,6 +116,7 @@ fn describe_tags(document: &mut Value) {
         json!({"name": "Cache", "description": "What is kept of answers, and how it is ended."}),
         json!({"name": "Administration", "description": "What admins change of others, and what support may see."}),
         json!({"name": "Usage", "description": "What was asked for, and how it was answered."}),
+        json!({"name": "Content", "description": "What is kept for a product: preferences and behaviour of its users, and content."}),
         json!({"name": "History", "description": "What was asked of upstreams, and the jobs that were submitted."}),
         json!({"name": "Discovery", "description": "What other programs look for (RFC 8615)."}),
     ];

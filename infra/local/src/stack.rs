@@ -18,6 +18,7 @@ use turnpike_shared::auth::PasswordHasher;
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::{self, ConfigError, Environment, StageConfig, Tables};
 use turnpike_shared::failed_sign_ins::FailedSignIns;
+use turnpike_shared::limits::policy::{Policy, PolicyError};
 use turnpike_shared::stores::{AccountStore, DynamoDb, StoreError};
 use turnpike_shared::upstreams::BreakerMemory;
 use turnpike_shared::usage_recorder::UsageRecorder;
@@ -31,6 +32,7 @@ use crate::events::{EventFunctions, Events, FollowError, Follower};
 use crate::gateway::Gateway;
 use crate::local_routes;
 use crate::mailbox::{Mailbox, MailboxError};
+use crate::sample;
 use crate::template::{Template, TemplateError};
 
 /// How a stack is to be started.
@@ -77,6 +79,8 @@ pub enum StartError {
     Template(#[from] TemplateError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the local stack's own policy")]
+    Policy(#[from] PolicyError),
     #[error("the function admin cannot start")]
     AdminFunction(#[from] turnpike_admin::StartError),
     #[error("the function auth cannot start")]
@@ -156,9 +160,7 @@ impl Stack {
             hasher,
         } = options;
         let lock = data.as_deref().map(own_folder).transpose()?;
-        let listener = TcpListener::bind(addr)
-            .await
-            .map_err(|error| StartError::Listen(addr, error))?;
+        let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
         let base = format!("http://{addr}");
         let env = of_stack(env, &base, valkey);
@@ -175,15 +177,22 @@ impl Stack {
             None => None,
         };
         let mailbox = match &embedded {
-            Some(embedded) => Some(Mailbox::open(
+            Some(Embedded { database, .. }) => Some(Mailbox::open(
                 accounts,
-                embedded.database.clone(),
+                database.clone(),
                 tables.users.identity.clone(),
                 config::app_url(&env, &stage)?,
                 clock.clone(),
                 data.as_deref(),
             )?),
             None => None,
+        };
+        // What answers here alone can be an upstream here alone.
+        let has_local_routes = embedded.is_some() && addr.ip().is_loopback();
+        let default_policy = if has_local_routes {
+            sample::with_library(&base)?
+        } else {
+            Policy::built_in()
         };
         let recorder = UsageRecorder::from_environment(&env, &dynamodb, clock.clone())?;
         let afterwards = Afterwards::default();
@@ -192,6 +201,7 @@ impl Stack {
             clock: clock.clone(),
             budgets,
             policy,
+            default_policy,
             refusals: Refusals::default(),
             recorder: recorder.clone(),
             afterwards: afterwards.clone(),
@@ -199,7 +209,7 @@ impl Stack {
         };
         let events = events_of(&template, embedded.as_ref(), &env, &admission).await?;
         let local = (mailbox.as_ref().zip(events.as_ref()))
-            .filter(|_| addr.ip().is_loopback())
+            .filter(|_| has_local_routes)
             .map(|(mailbox, events)| {
                 let functions = Arc::clone(&events.functions);
                 local_routes::router(mailbox.clone(), functions, addr, &base, clock.clone())
@@ -211,14 +221,7 @@ impl Stack {
         } = functions(&env, admission, hasher).await?;
         let gateway = Gateway::new(template.routes, routers, local).map_err(StartError::Engine)?;
 
-        let (stop, stopped) = oneshot::channel::<()>();
-        let service = gateway
-            .into_router()
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
-            // Either the word to stop or the end of who could say it.
-            let _ = stopped.await;
-        });
+        let (stop, server) = serve(listener, gateway);
         let followers = events.as_ref().map(|events| events.followers.clone());
         let mut background = events.map(Events::run).unwrap_or_default();
         background.extend(mailbox.clone().map(|mailbox| tokio::spawn(mailbox.run())));
@@ -239,7 +242,7 @@ impl Stack {
             background,
             failed_sign_ins,
             stop,
-            server: tokio::spawn(serving.into_future()),
+            server,
         })
     }
 
@@ -284,6 +287,26 @@ impl Stack {
             embedded.close();
         }
     }
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(addr).await;
+    listener.map_err(|error| StartError::Listen(addr, error))
+}
+
+/// Answers requests, until it is told to stop or nobody is left who could say so.
+fn serve(
+    listener: TcpListener,
+    gateway: Gateway,
+) -> (oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let service = gateway
+        .into_router()
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let _ = stopped.await;
+    });
+    (stop, tokio::spawn(serving.into_future()))
 }
 
 /// Makes the folder of the data, for its owner's eyes only, and takes it for this process alone:

@@ -1,11 +1,13 @@
 //! What every function that admits requests makes at its start, from the environment.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Admission, Budgets, Refusals};
 use crate::afterwards::Afterwards;
 use crate::clock::Clock;
 use crate::config::{ConfigError, Environment, StageConfig, UserTables, ValkeyConfig};
+use crate::limits::policy::Policy;
 use crate::policy_source::{PolicyOrigin, PolicySource, PolicySourceError};
 use crate::stores::{DynamoDb, PolicyStore, ValkeyLink};
 use crate::upstreams::BreakerMemory;
@@ -28,6 +30,8 @@ pub struct AdmissionParts {
     pub budgets: Budgets,
     /// A policy in a file instead of the table's.
     pub policy: Option<PathBuf>,
+    /// What holds while the table has none.
+    pub default_policy: Arc<Policy>,
     /// What the functions of a process have refused together: who changes limits in one of them
     /// is to be believed by all.
     pub refusals: Refusals,
@@ -49,6 +53,7 @@ impl AdmissionParts {
             clock,
             budgets: Budgets::default(),
             policy: None,
+            default_policy: Policy::built_in(),
             refusals: Refusals::default(),
             afterwards: Afterwards::default(),
             breakers: BreakerMemory::default(),
@@ -67,7 +72,10 @@ impl Admission {
         let (dynamodb, clock) = (&parts.dynamodb, &parts.clock);
         let origin = match parts.policy.clone() {
             Some(file) => PolicyOrigin::File(file),
-            None => PolicyOrigin::Table(PolicyStore::new(dynamodb, tables.admission.clone())),
+            None => PolicyOrigin::Table(
+                PolicyStore::new(dynamodb, tables.admission.clone()),
+                Arc::clone(&parts.default_policy),
+            ),
         };
         let valkey = match ValkeyConfig::read(env, stage.stage)? {
             None => None,

@@ -3,11 +3,12 @@
 //!
 //! That one admin stays is not decided here: only the store can know it of racing changes.
 
-use std::fmt;
+use std::fmt::Display;
 
 use serde_json::{Map, Value, json};
 
 use super::{QuotaOverride, Role, Tier, User};
+
 use crate::audit::{Action, Actor, AuditEntry};
 use crate::clock::Timestamp;
 use crate::ids::{KeyId, UserId};
@@ -22,7 +23,7 @@ pub struct ChangedBy {
 
 impl ChangedBy {
     /// The entry of the audit log for what was done to `target`.
-    pub fn entry(self, at: Timestamp, action: Action, target: impl fmt::Display) -> AuditEntry {
+    pub fn entry(self, at: Timestamp, action: Action, target: impl Display) -> AuditEntry {
         let entry = AuditEntry::new(at, Actor::User(self.user), action, target);
         match self.key {
             Some(key) => entry.with("key", key.to_string()),

@@ -80,7 +80,9 @@ impl Content {
     }
 
     pub fn hash(&self) -> ContentHash {
-        ContentHash(hex_of(digest(&SHA256, self.canonical().as_bytes()).as_ref()))
+        ContentHash(hex_of(
+            digest(&SHA256, self.canonical().as_bytes()).as_ref(),
+        ))
     }
 }
 
@@ -124,7 +126,8 @@ impl Location {
     }
 
     pub fn lifetime(&self) -> Lifetime {
-        self.expires_at().map_or(Lifetime::Unlimited, Lifetime::Until)
+        self.expires_at()
+            .map_or(Lifetime::Unlimited, Lifetime::Until)
     }
 
     /// What tells this from anything else that was ever shown of the location (RFC 9110, section

@@ -127,9 +127,15 @@ catalogue! {
     IdempotencyAnswerGone "idempotency-answer-gone" 409 "The answer cannot be shown again"
         why "The request with this Idempotency-Key was done. Its answer held a secret, and that is void by now: the API key has been revoked or has expired, or the session has ended or was refreshed. So the answer is not shown again."
         then "Do not repeat the request. Sign in for new tokens, or make another key; a new request needs a new Idempotency-Key.";
+    PreferencesExist "preferences-exist" 409 "There are preferences already"
+        why "A user has one set of preferences, and this one has it."
+        then "Replace them with PUT, or remove them first.";
     LastAdmin "last-admin" 409 "One active admin has to stay"
         why "The change would leave nobody who can administer the stage: the user is the last active admin, or became so while another was demoted or deactivated."
         then "Make somebody else an admin first.";
+    PreconditionFailed "precondition-failed" 412 "What is there is not what the request expects"
+        why "The request says with If-Match or If-None-Match what is to be there, and something else is, or nothing: somebody else changed it, it expired, or it was there already. Nothing was changed (RFC 9110, section 13.1)."
+        then "Read what is there, decide anew, and send the ETag that you read as If-Match.";
     PayloadTooLarge "payload-too-large" 413 "The body is too large"
         why "The request's body is larger than the route takes: 1 MiB for queries, 64 KiB elsewhere."
         then "Send less in one request.";

@@ -66,8 +66,9 @@ const fn route(
 pub const ROUTES: &[Route] = {
     use Access::{ByHandler, Open, Scoped, Session, Uncounted};
     use Scope::{
-        AdminRead, AdminWrite, CacheRead, CacheWrite, HistoryRead, HistoryWrite, KeysRead,
-        KeysVerify, KeysWrite, LimitsCheck, ProfileRead, ProfileWrite, QueryRun, UsageRead,
+        AdminRead, AdminWrite, BehaviorRead, BehaviorWrite, CacheRead, CacheWrite, ContentRead,
+        ContentWrite, HistoryRead, HistoryWrite, KeysRead, KeysVerify, KeysWrite, LimitsCheck,
+        PreferencesRead, PreferencesWrite, ProfileRead, ProfileWrite, QueryRun, UsageRead,
     };
     &[
         route(
@@ -96,6 +97,13 @@ pub const ROUTES: &[Route] = {
             Scoped(AdminRead),
         ),
         route("GET", "/api/v1/admin/policy", "admin", Scoped(AdminRead)),
+        route("GET", "/api/v1/admin/upstreams", "admin", Scoped(AdminRead)),
+        route(
+            "POST",
+            "/api/v1/admin/upstreams/{name}/reset",
+            "admin",
+            Scoped(AdminWrite),
+        ),
         route("GET", "/api/v1/admin/users", "admin", Scoped(AdminRead)),
         route(
             "GET",
@@ -163,6 +171,8 @@ pub const ROUTES: &[Route] = {
             "default",
             Session,
         ),
+        route("GET", "/api/v1/behavior", "default", Scoped(BehaviorRead)),
+        route("POST", "/api/v1/behavior", "upload", Scoped(BehaviorWrite)).with_idempotency_key(),
         route(
             "POST",
             "/api/v1/cache/clear",
@@ -180,6 +190,24 @@ pub const ROUTES: &[Route] = {
             "/api/v1/cache/stats",
             "dataset_ops",
             Scoped(CacheRead),
+        ),
+        route(
+            "DELETE",
+            "/api/v1/content/{location_id}",
+            "default",
+            Scoped(ContentWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/content/{location_id}",
+            "dataset_ops",
+            Scoped(ContentRead),
+        ),
+        route(
+            "PUT",
+            "/api/v1/content/{location_id}",
+            "upload",
+            Scoped(ContentWrite),
         ),
         route(
             "GET",
@@ -206,6 +234,31 @@ pub const ROUTES: &[Route] = {
             "default",
             Scoped(LimitsCheck),
         ),
+        route(
+            "DELETE",
+            "/api/v1/preferences",
+            "default",
+            Scoped(PreferencesWrite),
+        ),
+        route(
+            "GET",
+            "/api/v1/preferences",
+            "default",
+            Scoped(PreferencesRead),
+        ),
+        route(
+            "POST",
+            "/api/v1/preferences",
+            "default",
+            Scoped(PreferencesWrite),
+        )
+        .with_idempotency_key(),
+        route(
+            "PUT",
+            "/api/v1/preferences",
+            "default",
+            Scoped(PreferencesWrite),
+        ),
         route("DELETE", PROXY, "query", ByHandler(QueryRun)),
         route("GET", PROXY, "query", ByHandler(QueryRun)),
         route("PATCH", PROXY, "query", ByHandler(QueryRun)),
@@ -221,6 +274,12 @@ pub const ROUTES: &[Route] = {
         )
         .with_idempotency_key(),
         route(
+            "DELETE",
+            "/api/v1/users/api-keys/{id}",
+            "default",
+            Scoped(KeysWrite),
+        ),
+        route(
             "GET",
             "/api/v1/users/api-keys/{id}",
             "default",
@@ -228,12 +287,6 @@ pub const ROUTES: &[Route] = {
         ),
         route(
             "PATCH",
-            "/api/v1/users/api-keys/{id}",
-            "default",
-            Scoped(KeysWrite),
-        ),
-        route(
-            "DELETE",
             "/api/v1/users/api-keys/{id}",
             "default",
             Scoped(KeysWrite),

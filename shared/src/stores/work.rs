@@ -2,13 +2,12 @@
 //! first.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
 use super::tables::work::user_pk;
 use super::tables::{PK, SK, TTL};
-use super::{DynamoDb, Item, StoreError, from_item, number, text};
+use super::{DynamoDb, Item, StoreError, from_item, if_condition_held, number, text};
 use crate::clock::Timestamp;
 use crate::ids::UserId;
 
@@ -53,8 +52,34 @@ impl WorkTable {
             .map_err(|error| StoreError::from_sdk("PutItem", error))
     }
 
-    /// A user's items whose sort keys begin with `prefix`, from behind `behind` on. They expire in the
-    /// order in which they were made.
+    /// One item, if it has not expired.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        pk: String,
+        sk: &str,
+        now: Timestamp,
+    ) -> Result<Option<T>, StoreError> {
+        let item = self.get_item(pk, sk).await?;
+        let kept = item.filter(|item| is_kept(item, now));
+        kept.map(from_item).transpose()
+    }
+
+    /// One item, though it may have expired.
+    pub(super) async fn get_item(&self, pk: String, sk: &str) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(PK, text(pk))
+            .key(SK, text(sk))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("GetItem", error))?;
+        Ok(answer.item)
+    }
+
+    /// At most `limit` of a user's items whose sort keys begin with `prefix`, from behind `behind` on.
     pub(super) async fn newest_first<T: DeserializeOwned>(
         &self,
         user: UserId,
@@ -66,37 +91,49 @@ impl WorkTable {
         let mut start = behind.map(|sk| key_of(user, &sk));
         let mut items = vec![];
         loop {
-            let lacking = i32::try_from(limit + 1 - items.len()).unwrap_or(i32::MAX);
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(user_pk(user)))
-                .expression_attribute_values(":prefix", text(prefix))
-                .scan_index_forward(false)
-                .consistent_read(true)
-                .limit(lacking)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::from_sdk("Query", error))?;
-            let mut found = answer.items.unwrap_or_default();
-            let are_the_rest_expired = !found.iter().all(|item| is_kept(item, now));
-            found.retain(|item| is_kept(item, now));
-            items.append(&mut found);
-            start = answer.last_evaluated_key;
-            if start.is_none() || items.len() > limit || are_the_rest_expired {
+            let most = limit + 1 - items.len();
+            let (found, next) = self.read_some(user, prefix, start, most, now).await?;
+            items.extend(found);
+            start = next;
+            if start.is_none() || items.len() > limit {
                 break;
             }
         }
         let has_more = items.len() > limit;
         items.truncate(limit);
-        let items: Result<Vec<T>, StoreError> = items.into_iter().map(from_item).collect();
-        Ok(NewestFirst {
-            items: items?,
-            has_more,
-        })
+        Ok(NewestFirst { items, has_more })
+    }
+
+    /// At most `most` of a user's items, newest first, and where to read on. What was made first
+    /// expires first, so nothing is left behind what has expired.
+    pub(super) async fn read_some<T: DeserializeOwned>(
+        &self,
+        user: UserId,
+        prefix: &str,
+        start: Option<Item>,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(Vec<T>, Option<Item>), StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(user_pk(user)))
+            .expression_attribute_values(":prefix", text(prefix))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("Query", error))?;
+        let mut found = answer.items.unwrap_or_default();
+        let asked = found.len();
+        found.retain(|item| is_kept(item, now));
+        let next = answer.last_evaluated_key.filter(|_| found.len() == asked);
+        let items: Result<Vec<T>, StoreError> = found.into_iter().map(from_item).collect();
+        Ok((items?, next))
     }
 
     /// Removes one of a user's items; whether it was there.
@@ -106,30 +143,24 @@ impl WorkTable {
         sk: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let is_there_still = "attribute_exists(pk) AND (attribute_not_exists(#ttl) OR #ttl > :now)";
         let delete = self
             .client
             .delete_item()
             .table_name(&self.name)
             .set_key(Some(key_of(user, sk)))
-            .condition_expression(is_there_still)
+            .condition_expression(IS_KEPT)
             .expression_attribute_names("#ttl", TTL)
             .expression_attribute_values(":now", number(now.seconds()));
-        match delete.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::from_sdk("DeleteItem", error)),
-        }
+        let deleted = if_condition_held("DeleteItem", delete.send().await)?;
+        Ok(deleted.is_some())
     }
 }
 
-fn key_of(user: UserId, sk: &str) -> Item {
+/// A condition: the item is there and has not expired by `:now`, in seconds.
+pub(super) const IS_KEPT: &str =
+    "attribute_exists(pk) AND (attribute_not_exists(#ttl) OR #ttl > :now)";
+
+pub(super) fn key_of(user: UserId, sk: &str) -> Item {
     let key: [(&str, AttributeValue); 2] = [(PK, text(user_pk(user))), (SK, text(sk))];
     key.map(|(name, value)| (name.to_owned(), value)).into()
 }

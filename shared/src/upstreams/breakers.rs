@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::breaker::{Asked, Breaker, Health, Phase, TrialId};
 use crate::admission::AdmissionParts;
 use crate::audit::Action;
@@ -28,8 +30,11 @@ const KNOWN_FOR: Duration = Duration::from_secs(1);
 const ALONE_FOR: Duration = Duration::from_secs(5);
 /// What a trial has beyond one try, for whatever comes before and after it.
 const TRIAL_MARGIN: Duration = Duration::from_secs(5);
-/// How often a change is made anew of what others made of the breaker meanwhile.
-const TRIES: usize = 8;
+/// How often a change is made anew of what others made of the breaker meanwhile. Each time that one
+/// loses, another has won: who gives up counting has seen as many failures counted.
+const TRIES: u32 = 8;
+/// What the pause is at most before a failure is counted anew; it doubles every time.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// How long an item is kept beyond all times in it.
 const KEPT_FOR: Duration = Duration::from_hours(24);
 
@@ -160,7 +165,12 @@ impl Breakers {
         }
         let known = self.memory.of(upstream);
         let mut known = known.lock().await;
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
+            if tries > 0 {
+                // They meet again if they all come back at once.
+                let bound = FIRST_PAUSE.saturating_mul(1 << tries);
+                sleep(bound.mul_f64(fastrand::f64())).await;
+            }
             let now = self.clock.now();
             let breaker = &known.stored.breaker;
             let next = match permit {

@@ -15,17 +15,20 @@ use super::{idempotency, rate_limit_headers};
 use crate::config::Cors;
 
 /// What a page may send beyond the safelisted headers.
-const REQUEST_HEADERS: [HeaderName; 6] = [
+const REQUEST_HEADERS: [HeaderName; 8] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     header::CONTENT_TYPE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
     idempotency::KEY,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("traceparent"),
 ];
 
 /// What a page may read beyond the safelisted headers.
-const RESPONSE_HEADERS: [HeaderName; 5] = [
+const RESPONSE_HEADERS: [HeaderName; 6] = [
+    header::ETAG,
     header::RETRY_AFTER,
     header::WWW_AUTHENTICATE,
     idempotency::REPLAYED,

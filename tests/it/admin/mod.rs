@@ -4,6 +4,7 @@ mod analytics;
 mod audit_log;
 mod in_force;
 mod policy;
+mod upstreams;
 mod users;
 
 use serde_json::{Value, json};

@@ -3,3 +3,4 @@
 mod invoke;
 mod mailbox;
 mod process;
+mod sample;

@@ -50,12 +50,28 @@ fn chunked(chunks: usize, of: usize) -> Vec<u8> {
     bytes
 }
 
+/// Has an upstream do this, and behave again: the call ends as is expected, and the next one works.
+async fn check(cases: Vec<(&str, Reply, &str)>) {
+    let upstream = TestUpstream::answering(Reply::text("a")).await;
+    let fields = format!("timeout_ms = 400\nretries = 0\n{NO_BREAKER}");
+    let policy = policy_of(&upstream, &fields);
+    let upstreams = Ground::new().await.instance();
+
+    for (what, reply, expected) in cases {
+        upstream.answer(reply);
+        let came_to = outcome(&upstreams, &policy).await;
+        upstream.answer(Reply::text("a"));
+        let next = get(&upstreams, &policy, "/").await;
+
+        assert_eq!(came_to, expected, "{what}");
+        assert_eq!(next.unwrap().body, "a", "after one that {what}");
+    }
+}
+
 #[tokio::test]
-async fn whatever_an_upstream_does_the_call_ends_as_documented_and_the_next_one_works() {
+async fn an_upstream_that_is_too_slow_has_timed_out() {
     let drip = Duration::from_millis(40);
-    let long_head = format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "a".repeat(200_000));
-    let many_headers = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(1_000));
-    let cases = [
+    check(vec![
         ("hangs before the headers", Reply::silence(), "timeout"),
         (
             "hangs in the headers",
@@ -72,6 +88,15 @@ async fn whatever_an_upstream_does_the_call_ends_as_documented_and_the_next_one_
             Reply::Drip(with_length(10, 10), drip),
             "timeout",
         ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_or_speaks_no_http_has_failed() {
+    let long_head = format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "a".repeat(200_000));
+    let many_headers = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(1_000));
+    check(vec![
         ("resets at once", Reply::reset(), "failed"),
         (
             "resets in the body",
@@ -117,6 +142,13 @@ async fn whatever_an_upstream_does_the_call_ends_as_documented_and_the_next_one_
             Reply::Raw(with_length(10, 5)),
             "failed",
         ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn four_mebibytes_are_taken_and_no_byte_more_whatever_length_is_told() {
+    check(vec![
         (
             "says 10 MB",
             Reply::Raw(with_length(10 * MIB, 10 * MIB)),
@@ -157,23 +189,8 @@ async fn whatever_an_upstream_does_the_call_ends_as_documented_and_the_next_one_
             raw("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
             "answer",
         ),
-    ];
-    let upstream = TestUpstream::answering(Reply::text("a")).await;
-    let policy = policy_of(
-        &upstream,
-        &format!("timeout_ms = 400\nretries = 0\n{NO_BREAKER}"),
-    );
-    let upstreams = Ground::new().await.instance();
-
-    for (what, reply, expected) in cases {
-        upstream.answer(reply);
-        let came_to = outcome(&upstreams, &policy).await;
-        upstream.answer(Reply::text("a"));
-        let next = get(&upstreams, &policy, "/").await;
-
-        assert_eq!(came_to, expected, "{what}");
-        assert_eq!(next.unwrap().body, "a", "after one that {what}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]

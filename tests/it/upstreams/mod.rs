@@ -1,5 +1,6 @@
 //! Calls of upstreams, against a real server that behaves well or badly, as a function makes them.
 
+mod breaker;
 mod calls;
 mod misbehaviour;
 mod redirects;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use tokio::time::Instant;
-use turnpike_shared::admission::AdmissionParts;
+use turnpike_shared::admission::{AdmissionParts, Budgets};
 use turnpike_shared::clock::Clock;
 use turnpike_shared::config::Environment;
 use turnpike_shared::limits::policy::{Policy, UpstreamPolicy};
@@ -25,7 +26,7 @@ use crate::support::{OwnEngine, PATIENT, TestUpstream, dynamodb_at, policy_with}
 
 const NAME: &str = "library";
 /// More than any of these calls takes.
-const PLENTY: Duration = Duration::from_secs(60);
+const PLENTY: Duration = Duration::from_mins(1);
 
 /// The database that instances share, and their time.
 struct Ground {
@@ -59,9 +60,23 @@ impl Ground {
         self.instance_with(&self.engine.endpoint(), |env| env)
     }
 
+    /// An instance that gives the database up as soon as one that is deployed.
+    fn impatient_instance(&self, endpoint: &str) -> Upstreams {
+        self.instance_as(endpoint, Budgets::default(), |env| env)
+    }
+
     fn instance_with(
         &self,
         endpoint: &str,
+        configure: impl FnOnce(Environment) -> Environment,
+    ) -> Upstreams {
+        self.instance_as(endpoint, PATIENT, configure)
+    }
+
+    fn instance_as(
+        &self,
+        endpoint: &str,
+        budgets: Budgets,
         configure: impl FnOnce(Environment) -> Environment,
     ) -> Upstreams {
         let env = Environment::default()
@@ -77,7 +92,7 @@ impl Ground {
         let parts = AdmissionParts {
             dynamodb: dynamodb_at(endpoint),
             clock: self.clock(),
-            budgets: PATIENT,
+            budgets,
             ..AdmissionParts::from_environment(&env).unwrap()
         };
         Upstreams::from_environment(&env, &parts).unwrap()

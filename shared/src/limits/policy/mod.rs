@@ -36,6 +36,9 @@ pub fn is_name(text: &str) -> bool {
     <read::Name as read::Text>::read(text).is_some()
 }
 
+/// The text of the built-in policy.
+pub const BUILT_IN_TEXT: &str = include_str!("../../../policy.toml");
+
 /// The longest policy, in bytes; it must fit into an item of DynamoDB (400 KB) with room to spare.
 pub const MAX_BYTES: usize = 256 * 1024;
 
@@ -60,9 +63,8 @@ impl Policy {
     /// The policy that holds until the owner gives another.
     pub fn built_in() -> Arc<Self> {
         static BUILT_IN: LazyLock<Arc<Policy>> = LazyLock::new(|| {
-            let text = include_str!("../../../policy.toml");
             #[expect(clippy::expect_used, reason = "the text is part of the program")]
-            let policy = parse::policy(text, None).expect("the built-in policy is valid");
+            let policy = parse::policy(BUILT_IN_TEXT, None).expect("the built-in policy is valid");
             Arc::new(policy)
         });
         Arc::clone(&BUILT_IN)

@@ -8,8 +8,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BUILT_IN: &str = include_str!("../../../policy.toml");
-
 /// What every policy has, and nothing else.
 const LEAST: &str = "version = 1\n[tiers.anonymous]\n[tiers.free]\nhour = 100\n";
 
@@ -612,7 +610,7 @@ fn an_upstream_has_what_is_written_and_the_defaults() {
         "{UPSTREAM}[upstreams.models]\nbase_url = \"https://models.example.com\"\n\
          method = \"POST\"\nproxy = true\nmethods = [\"GET\", \"POST\"]\n\
          paths = [\"/v1/\", \"/v2\"]\nforward_headers = [\"Accept\"]\ntimeout_ms = 30000\n\
-         retries = 0\ncache_ttl_seconds = 0\nstale_seconds = 60\nshared_cache = true\n\
+         retries = 0\ncache_ttl_seconds = 0\nnegative_ttl_seconds = 9\nstale_seconds = 60\nshared_cache = true\n\
          allow_refresh = true\nhit_cost = 0\nclass = \"upload\"\ncost = 3\n\
          requires_feature = \"ai_summarization\"\nbreaker = {{ failures = 9 }}\n\
          headers = {{ \"X-Client\" = \"turnpike\" }}\n\
@@ -647,6 +645,10 @@ fn an_upstream_has_what_is_written_and_the_defaults() {
         (Duration::ZERO, Duration::from_mins(1))
     );
     assert_eq!(
+        (library.negative_ttl, models.negative_ttl),
+        (Duration::ZERO, Duration::from_secs(9))
+    );
+    assert_eq!(
         (models.class.as_str(), models.cost, models.hit_cost),
         ("upload", 3, 0)
     );
@@ -676,6 +678,7 @@ fn an_upstream_that_could_not_be_trusted_is_refused() {
         ("cost = 2\nhit_cost = 3", "hit_cost"),
         ("cache_ttl_seconds = -1", "cache_ttl_seconds"),
         ("stale_seconds = 86401", "stale_seconds"),
+        ("negative_ttl_seconds = 86401", "negative_ttl_seconds"),
         ("class = \"unheard-of\"", "class"),
         ("class = \"auth\"", "class"),
         ("method = \"PUT\"", "method"),
@@ -687,6 +690,17 @@ fn an_upstream_that_could_not_be_trusted_is_refused() {
         ("paths = [\"/v1/../admin\"]", "paths[0]"),
         ("paths = [\"/v1?x=1\"]", "paths[0]"),
         ("paths = [\"//v1\"]", "paths[0]"),
+        ("paths = [\"/{id}\"]", "paths[0]"),
+        ("paths = [\"/v1/..;/admin\"]", "paths[0]"),
+        ("paths = [\"/;a/b\"]", "paths[0]"),
+        (
+            "forward_headers = [\"Accept-Encoding\"]",
+            "forward_headers[0]",
+        ),
+        (
+            "headers = { Accept-Encoding = \"gzip\" }",
+            "headers.Accept-Encoding",
+        ),
         ("requires_feature = \"AI\"", "requires_feature"),
         ("breaker = { failures = 0 }", "breaker.failures"),
         ("breaker = { open_seconds = 0 }", "breaker.open_seconds"),
@@ -927,7 +941,7 @@ fn a_digest_tells_texts_apart() {
     assert_ne!(one.digest(), other.digest());
     // `printf 'version = 1\n[tiers.anonymous]\n[tiers.free]\nhour = 100\n' | sha256sum | cut -c1-16`
     assert_eq!(one.digest(), "c965bad8f1b742f7");
-    assert!(parse(BUILT_IN).digest() == Policy::built_in().digest());
+    assert!(parse(BUILT_IN_TEXT).digest() == Policy::built_in().digest());
 }
 
 fn any_bound() -> impl Strategy<Value = Option<u64>> {
@@ -1087,7 +1101,7 @@ proptest! {
         removed in 0..40_usize,
         put in "[\\[\\]{}=\"'.,#\n\r0-9a-zäß\u{0} -]{0,8}",
     ) {
-        let mut characters: Vec<char> = BUILT_IN.chars().collect();
+        let mut characters: Vec<char> = BUILT_IN_TEXT.chars().collect();
         let at = at.index(characters.len());
         let end = (at + removed).min(characters.len());
         characters.splice(at..end, put.chars());

@@ -16,8 +16,10 @@ use super::read::{self, Feature, Name, Text, seconds, text, whole};
 use super::{CacheTtls, PolicyError};
 
 /// What nobody passes on: credentials, what names the parties of a connection, and what belongs to
-/// one connection alone (RFC 9110, section 7.6.1), besides everything `x-forwarded-`.
-const NEVER_PASSED: [&str; 15] = [
+/// one connection alone (RFC 9110, section 7.6.1), besides everything `x-forwarded-`. Answers are
+/// not decoded, so nobody may ask for encoded ones.
+const NEVER_PASSED: [&str; 16] = [
+    "accept-encoding",
     "authorization",
     "connection",
     "content-length",
@@ -58,6 +60,8 @@ pub struct UpstreamPolicy {
     /// Tries after the first.
     pub retries: u32,
     pub cache_ttl: Duration,
+    /// How long it is believed of an answer to a query that there is nothing (404 and 410).
+    pub negative_ttl: Duration,
     /// How long after that an answer may still be served while a new one is fetched.
     pub stale: Duration,
     /// Whether users share what is cached.
@@ -138,6 +142,8 @@ pub(super) struct GivenUpstream {
     #[serde(deserialize_with = "read::maybe_whole::<0, MAX_SECONDS, _, _>")]
     cache_ttl_seconds: Option<u64>,
     #[serde(deserialize_with = "seconds::<0, MAX_SECONDS, _>")]
+    negative_ttl_seconds: Duration,
+    #[serde(deserialize_with = "seconds::<0, MAX_SECONDS, _>")]
     stale_seconds: Duration,
     shared_cache: bool,
     allow_refresh: bool,
@@ -173,6 +179,7 @@ impl Default for GivenUpstream {
             timeout_ms: 5_000,
             retries: 2,
             cache_ttl_seconds: None,
+            negative_ttl_seconds: Duration::ZERO,
             stale_seconds: Duration::ZERO,
             shared_cache: false,
             allow_refresh: false,
@@ -244,6 +251,7 @@ impl GivenUpstream {
             cache_ttl: self
                 .cache_ttl_seconds
                 .map_or(ttls.query_result, Duration::from_secs),
+            negative_ttl: self.negative_ttl_seconds,
             stale: self.stale_seconds,
             shared_cache: self.shared_cache,
             allow_refresh: self.allow_refresh,
@@ -326,8 +334,8 @@ fn refuse_never_passed(path: &str, name: &HeaderName) -> Result<(), PolicyError>
     let name = name.as_str();
     if NEVER_PASSED.contains(&name) || name.starts_with("x-forwarded-") {
         let problem = format!(
-            "{name:?} is never passed on: it is a credential or belongs to a connection; \
-             a secret goes into `secret_header`"
+            "{name:?} is never passed on: it is a credential, belongs to a connection or asks for \
+             encoded answers; a secret goes into `secret_header`"
         );
         return Err(PolicyError::field(path, problem));
     }
@@ -359,9 +367,10 @@ impl Text for BaseUrl {
     }
 }
 
-/// Whether a path means what it says: none of it is resolved or decoded into something else.
+/// Whether a path means what it says: none of it is resolved or decoded into something else, and no
+/// request would have to encode it (RFC 3986, section 3.3).
 fn is_plain_path(path: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\\?#%".contains(&byte);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
     let mut segments = path.split('/');
     let begins_with_slash = segments.next() == Some("");
     let segments: Vec<&str> = segments.collect();
@@ -370,7 +379,16 @@ fn is_plain_path(path: &str) -> bool {
     begins_with_slash
         && path.bytes().all(is_plain)
         && !inner.contains(&"")
-        && !segments.iter().any(|segment| [".", ".."].contains(segment))
+        && !segments.iter().any(|segment| is_resolved(segment))
+}
+
+/// Whether somebody on the way may leave a segment out, or take it for the folder above. Some servers
+/// do not look at what follows a semicolon.
+fn is_resolved(segment: &str) -> bool {
+    match segment.split_once(';') {
+        None => [".", ".."].contains(&segment),
+        Some((name, _)) => ["", ".", ".."].contains(&name),
+    }
 }
 
 struct PathPrefix(String);
