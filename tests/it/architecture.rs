@@ -49,8 +49,8 @@ fn the_domain_knows_neither_aws_nor_http() {
     let domain = [
         "audit",
         "auth",
-        "cache",
         "behavior",
+        "cache",
         "content",
         "errors",
         "history",

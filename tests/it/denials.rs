@@ -74,11 +74,11 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("DELETE", "/api/v1/auth/sessions/{id}", Session),
     ("POST", "/api/v1/auth/verify-email", Session),
     ("POST", "/api/v1/auth/verify-email/request", Session),
+    ("GET", "/api/v1/behavior", Scope("behavior:read")),
+    ("POST", "/api/v1/behavior", Scope("behavior:write")),
     ("POST", "/api/v1/cache/clear", Scope("cache:write")),
     ("POST", "/api/v1/cache/invalidate", Scope("cache:write")),
     ("GET", "/api/v1/cache/stats", Scope("cache:read")),
-    ("GET", "/api/v1/behavior", Scope("behavior:read")),
-    ("POST", "/api/v1/behavior", Scope("behavior:write")),
     (
         "DELETE",
         "/api/v1/content/{location_id}",

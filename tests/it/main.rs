@@ -14,6 +14,8 @@ mod audit;
 mod auth;
 mod authorizer;
 mod behavior;
+mod cache;
+mod caching;
 mod configuration;
 mod content;
 mod conventions;

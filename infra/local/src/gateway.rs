@@ -117,4 +117,24 @@ mod tests {
             assert_eq!(matches(route, path), expected, "{path} at {route}");
         }
     }
+
+    #[tokio::test]
+    async fn a_function_is_told_of_the_time_that_the_template_gives_it() {
+        let told = |deadline: Deadline| async move { deadline.remaining().as_secs().to_string() };
+        let route = Route {
+            function: "SlowFunction".into(),
+            path: "$default".into(),
+            timeout: Duration::from_millis(27_500),
+        };
+        let router = Router::new().fallback(told);
+        let functions = HashMap::from([("SlowFunction".to_owned(), router)]);
+        let gateway = Gateway::new(vec![route], functions, None).unwrap();
+
+        let peer = ([127, 0, 0, 1], 1).into();
+        let answer = gateway.serve(peer, Request::default()).await;
+
+        let body = axum::body::to_bytes(answer.into_body(), 100).await.unwrap();
+        // Two seconds are for the answer, and some have passed.
+        assert_eq!(body, "25");
+    }
 }

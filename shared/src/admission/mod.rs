@@ -7,6 +7,7 @@
 //! Nothing in here knows HTTP; [`crate::web`] stands in front of it.
 
 mod charge;
+mod counted;
 mod directory;
 mod ladder;
 mod months;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use self::counted::{Counted, note_let_in};
 use self::directory::Directory;
 use self::ladder::{CountedBy, Ladder, Outcome};
 use self::rereads::Rereads;
@@ -220,71 +222,6 @@ struct Inner {
     refusals: Refusals,
     /// Credentials that a store has confirmed, when, and under which epoch.
     confirmed: Cache<CredentialId, (Timestamp, u64)>,
-}
-
-/// What a caller's request is counted in.
-#[derive(Clone, Copy)]
-enum Counted<'a> {
-    InClass {
-        class: &'a str,
-        cost: u64,
-    },
-    /// As `InClass`, unless the caller may not do it at all: then in nothing.
-    IfPermitted {
-        class: &'a str,
-        cost: u64,
-        scope: Scope,
-        ip: IpAddr,
-    },
-    /// In nothing; whether the credential is good is asked all the same.
-    Nowhere,
-}
-
-impl Counted<'_> {
-    /// What it is for a caller, as far as that caller is known.
-    fn of(self, caller: &Caller) -> Self {
-        let Self::IfPermitted {
-            class,
-            cost,
-            scope,
-            ip,
-        } = self
-        else {
-            return self;
-        };
-        let is_allowed_from = caller.key().is_none_or(|key| key.allows(ip));
-        if is_allowed_from && caller.scopes().contains(scope) {
-            Self::InClass { class, cost }
-        } else {
-            Self::Nowhere
-        }
-    }
-
-    fn checks(self, policy: &Policy, caller: &Caller, now: Timestamp) -> Vec<Check> {
-        match self {
-            Self::InClass { class, cost } | Self::IfPermitted { class, cost, .. } => {
-                let (user, key) = (&caller.principal, caller.key());
-                plan::of_user(policy, user, key, class, cost, now)
-            }
-            Self::Nowhere => vec![],
-        }
-    }
-
-    /// Notes a request that was let in, for the record of it.
-    fn note(self, principal: &Principal, by: CountedBy) {
-        if let Self::InClass { cost, .. } = self {
-            note_let_in(Some(principal), cost, by);
-        }
-    }
-
-    fn on_outage(self, policy: &Policy) -> OnOutage {
-        match self {
-            Self::InClass { class, .. } | Self::IfPermitted { class, .. } => {
-                policy.class(class).on_outage
-            }
-            Self::Nowhere => OnOutage::Open,
-        }
-    }
 }
 
 /// A user's session or key.
@@ -1012,18 +949,6 @@ impl KeyCode {
     const fn is_final(self) -> bool {
         matches!(self, Self::Revoked | Self::Expired)
     }
-}
-
-fn note_let_in(principal: Option<&Principal>, cost: u64, by: CountedBy) {
-    let charged = match by {
-        CountedBy::Valkey | CountedBy::DynamoDb => u32::try_from(cost).unwrap_or(u32::MAX),
-        CountedBy::NoStore => 0,
-    };
-    let caller = principal.map(|principal| UsageCaller {
-        user: principal.id,
-        tier: principal.tier.clone(),
-    });
-    notes::let_in(LetIn { caller, charged });
 }
 
 fn caller(policy: &Policy, principal: Principal, credential: Credential) -> Caller {

@@ -153,6 +153,10 @@ impl Inner {
         let lease = match self.turn(seen, judge).await {
             Turn::Ours(lease) => Some(lease),
             Turn::Without => None,
+            Turn::Unshared => {
+                flight.land(Landed::<E>::Unshared);
+                return self.compute_alone(key, seen, compute).await;
+            }
             Turn::Found(stored, tier) => {
                 self.memory.put(seen.id, Arc::clone(&stored));
                 flight.land(Landed::<E>::Stored(Arc::clone(&stored)));

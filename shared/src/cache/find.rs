@@ -17,7 +17,7 @@ impl Cache {
         let found = seen.found.clone().filter(is_good);
         self.0
             .count_lookup(&seen, found.as_ref().map(|found| found.tier));
-        self.0.statistics.settle().await;
+        self.0.statistics.settle_afterwards().await;
         let found = found?;
         let status = match found.usable {
             Usable::Fresh => CacheStatus::Hit,

@@ -31,6 +31,8 @@ pub(super) enum Turn {
     Found(Arc<StoredEntry>, CacheTier),
     /// To compute although others may.
     Without,
+    /// To compute although others do: what comes of it is nobody else's to have.
+    Unshared,
 }
 
 /// The right to compute while others wait. When it is dropped it is given back.
@@ -73,19 +75,25 @@ impl Inner {
                 return Turn::Found(stored, tier);
             }
             match (claim, lease) {
-                (Claim::Granted, Some(lease)) => return Turn::Ours(lease),
-                (Claim::Held, _) if begun.elapsed() < self.settings.wait => {}
+                (Some(Claim::Granted), Some(lease)) => return Turn::Ours(lease),
+                (Some(Claim::Unshared), _) => return Turn::Unshared,
+                (Some(Claim::Held), _) if begun.elapsed() < self.settings.wait => {}
                 _ => return Turn::Without,
             }
             tokio::time::sleep(pauses.next().unwrap_or(PAUSES.1)).await;
         }
     }
 
-    /// A lease, if nobody holds it; and the entry if it is there by now.
+    /// A lease, if nobody holds it, and no word of it if no store has one to give; and the entry if
+    /// it is there by now.
     pub(super) async fn claim(
         self: &Arc<Self>,
         seen: &Seen,
-    ) -> (Claim, Option<Lease>, Option<(Arc<StoredEntry>, CacheTier)>) {
+    ) -> (
+        Option<Claim>,
+        Option<Lease>,
+        Option<(Arc<StoredEntry>, CacheTier)>,
+    ) {
         let (owner, id) = (seen.owner, seen.id);
         let holder = unprefixed(self.clock.now());
         let life = self.settings.lease_life;
@@ -95,7 +103,11 @@ impl Inner {
                     let lease = self.lease_if(claim, seen, holder, Place::Valkey);
                     let read = |bytes: Vec<u8>| self.read(owner, &id, &bytes, CacheTier::Valkey);
                     let entry = bytes.and_then(read);
-                    return (claim, lease, entry.map(|entry| (entry, CacheTier::Valkey)));
+                    return (
+                        Some(claim),
+                        lease,
+                        entry.map(|entry| (entry, CacheTier::Valkey)),
+                    );
                 }
                 Err(error) => self.skip(owner, CacheTier::Valkey, &error),
             }
@@ -105,7 +117,7 @@ impl Inner {
             Ok(claim) => claim,
             Err(error) => {
                 self.skip(owner, CacheTier::DynamoDb, &error);
-                return (Claim::Unshared, None, None);
+                return (None, None, None);
             }
         };
         let lease = self.lease_if(claim, seen, holder, Place::Table);
@@ -114,7 +126,7 @@ impl Inner {
             Ok(None) | Err(_) => None,
         };
         (
-            claim,
+            Some(claim),
             lease,
             entry.map(|entry| (entry, CacheTier::DynamoDb)),
         )

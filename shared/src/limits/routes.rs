@@ -322,6 +322,12 @@ pub const PROXY_AS_ROUTED: [&str; 3] = [
     "/api/v1/proxy/{upstream}/{*path}",
 ];
 
+/// The upstream that a path of [`PROXY`] names, as it is written there.
+pub fn proxied_upstream(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/api/v1/proxy/")?;
+    rest.split('/').next()
+}
+
 /// The template that a path is described by, for the one that it is routed by.
 pub fn described(routed: &str) -> &str {
     if PROXY_AS_ROUTED.contains(&routed) {

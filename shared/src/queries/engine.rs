@@ -235,7 +235,7 @@ impl Asking {
         let kept = Kept::of(answer.status, &answer.headers, &answer.body)?;
         let fresh_for = match kept {
             Kept::Result(_) => upstream.cache_ttl,
-            Kept::NotThere(_) => Duration::ZERO,
+            Kept::NotThere(_) => upstream.negative_ttl,
         };
         // Of two strings and a number, written into memory.
         let value = postcard::to_allocvec(&kept).map_err(|_| QueryError::Unreadable)?;

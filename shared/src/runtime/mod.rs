@@ -194,3 +194,27 @@ fn root_of(header: &str) -> Option<String> {
         .find_map(|part| part.trim().strip_prefix("Root="))
         .map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_is_told_when_lambda_ends_the_invocation() {
+        let told = |deadline: Deadline| async move { deadline.remaining().as_secs().to_string() };
+        let routes = Router::new().fallback(told).layer(from_fn(adapt));
+        let ends_at = Clock::system().now().plus(Duration::from_millis(20_500));
+        let mut context = lambda_http::Context::default();
+        context.deadline = u64::try_from(ends_at.millis()).unwrap();
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(context);
+
+        let answer = routes.oneshot(request).await.unwrap();
+
+        let body = to_bytes(answer.into_body(), 100).await.unwrap();
+        assert_eq!(body, "18");
+    }
+}

@@ -4,9 +4,9 @@
 //! both are as they were read. So content is there while a location refers to it, whoever races or
 //! dies; the rules of when it goes are the domain's.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 
-use super::accounts::{pauses, wait};
+use super::accounts::{create, pauses, wait};
 use super::tables::work::{
     CONTENT_SK, ContentItem, LOCATION_SK, LocationItem, PutByItem, content_pk, location_pk,
     put_by_sk, user_pk,
@@ -14,7 +14,7 @@ use super::tables::work::{
 use super::tables::{PK, SK, TTL};
 use super::transaction::{IntoWrite, NotWritten, transact};
 use super::work::WorkTable;
-use super::{DynamoDb, StoreError, from_item, number, text, to_item};
+use super::{DynamoDb, Item, StoreError, from_item, number, text, to_item};
 use crate::clock::Timestamp;
 use crate::content::{Content, ContentHash, Location, LocationId, References};
 use crate::ids::UserId;
@@ -256,7 +256,7 @@ impl ContentStore {
     }
 
     /// The write that makes what refers to a piece of content `after` of `before`; `content` is the
-    /// piece itself where something refers to it anew.
+    /// piece itself where something refers to it anew. `None` where there is nothing to write.
     fn content_write(
         &self,
         hash: &ContentHash,
@@ -264,57 +264,59 @@ impl ContentStore {
         before: Option<References>,
         after: References,
     ) -> Result<Option<TransactWriteItem>, StoreError> {
-        let Some(before) = before else {
-            let is_not_there = "attribute_not_exists(pk)";
-            let create = |content| {
-                let item = to_item(ContentItem::new(hash, content, after))?;
-                let put = Put::builder().table_name(&self.table.name);
-                let put = put.set_item(Some(item)).condition_expression(is_not_there);
-                Ok(put.into_write())
-            };
-            return content.map(create).transpose();
-        };
-        let (condition, values) = is_as_it_was_read(before);
-        if after.is_empty() {
-            let mut delete = Delete::builder()
-                .table_name(&self.table.name)
-                .key(PK, text(content_pk(hash)))
-                .key(SK, text(CONTENT_SK))
-                .condition_expression(condition);
-            for (name, value) in values {
-                delete = delete.expression_attribute_values(name, value);
+        match (before, content) {
+            (Some(before), _) if after.is_empty() => Ok(Some(self.content_deleted(hash, before))),
+            (Some(before), _) => Ok(Some(self.content_counted(hash, before, after))),
+            (None, Some(content)) => {
+                create(&self.table.name, ContentItem::new(hash, content, after)).map(Some)
             }
-            return Ok(Some(
-                delete
-                    .expression_attribute_names("#references", "references")
-                    .into_write(),
-            ));
+            (None, None) => Ok(None),
         }
-        let mut set = "SET #references = :references, unlimited = :unlimited".to_owned();
-        let mut update = Update::builder()
+    }
+
+    fn content_deleted(&self, hash: &ContentHash, before: References) -> TransactWriteItem {
+        let (is_as_it_was_read, values) = as_read(before);
+        Delete::builder()
             .table_name(&self.table.name)
             .key(PK, text(content_pk(hash)))
             .key(SK, text(CONTENT_SK))
-            .condition_expression(condition)
+            .condition_expression(is_as_it_was_read)
+            .expression_attribute_names("#references", "references")
+            .set_expression_attribute_values(Some(values))
+            .into_write()
+    }
+
+    fn content_counted(
+        &self,
+        hash: &ContentHash,
+        before: References,
+        after: References,
+    ) -> TransactWriteItem {
+        let (is_as_it_was_read, mut values) = as_read(before);
+        let mut update = "SET #references = :references, unlimited = :unlimited".to_owned();
+        let mut give = |name: &str, value| values.insert(name.to_owned(), number(value));
+        give(":references", i128::from(after.count));
+        give(":unlimited", i128::from(after.unlimited));
+        if let Some(until) = after.until {
+            update.push_str(", kept_until = :until");
+            give(":until", i128::from(until));
+        }
+        if let Some(expiry) = after.expires_at() {
+            update.push_str(", #ttl = :ttl");
+            give(":ttl", i128::from(expiry));
+        } else {
+            update.push_str(" REMOVE #ttl");
+        }
+        Update::builder()
+            .table_name(&self.table.name)
+            .key(PK, text(content_pk(hash)))
+            .key(SK, text(CONTENT_SK))
+            .update_expression(update)
+            .condition_expression(is_as_it_was_read)
             .expression_attribute_names("#references", "references")
             .expression_attribute_names("#ttl", TTL)
-            .expression_attribute_values(":references", number(after.count))
-            .expression_attribute_values(":unlimited", number(after.unlimited));
-        for (name, value) in values {
-            update = update.expression_attribute_values(name, value);
-        }
-        if let Some(until) = after.until {
-            set.push_str(", kept_until = :until");
-            update = update.expression_attribute_values(":until", number(until));
-        }
-        match after.expires_at() {
-            Some(expiry) => {
-                set.push_str(", #ttl = :ttl");
-                update = update.expression_attribute_values(":ttl", number(expiry));
-            }
-            None => set.push_str(" REMOVE #ttl"),
-        }
-        Ok(Some(update.update_expression(set).into_write()))
+            .set_expression_attribute_values(Some(values))
+            .into_write()
     }
 }
 
@@ -322,21 +324,19 @@ fn just_after(time: Timestamp) -> Timestamp {
     time.plus(std::time::Duration::from_millis(1))
 }
 
-/// The condition that a piece of content has these references, and its values.
-fn is_as_it_was_read(read: References) -> (&'static str, Vec<(&'static str, AttributeValue)>) {
-    let mut values = vec![
-        (":read_references", number(read.count)),
-        (":read_unlimited", number(read.unlimited)),
-    ];
-    let condition = match read.until {
-        Some(until) => {
-            values.push((":read_until", number(until)));
-            "#references = :read_references AND unlimited = :read_unlimited AND kept_until = :read_until"
-        }
-        None => {
-            "#references = :read_references AND unlimited = :read_unlimited \
-             AND attribute_not_exists(kept_until)"
-        }
+/// The condition that a piece of content has the references that were read, and its values.
+fn as_read(read: References) -> (&'static str, Item) {
+    let mut values = Item::from([
+        (":read_references".to_owned(), number(read.count)),
+        (":read_unlimited".to_owned(), number(read.unlimited)),
+    ]);
+    let Some(until) = read.until else {
+        let condition = "#references = :read_references AND unlimited = :read_unlimited \
+             AND attribute_not_exists(kept_until)";
+        return (condition, values);
     };
+    values.insert(":read_until".to_owned(), number(until));
+    let condition = "#references = :read_references AND unlimited = :read_unlimited \
+         AND kept_until = :read_until";
     (condition, values)
 }

@@ -2,6 +2,7 @@
 
 mod analytics;
 mod audit_log;
+mod cache;
 mod in_force;
 mod policy;
 mod upstreams;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use turnpike_shared::clock::Timestamp;
-use turnpike_shared::content::LocationId;
+use turnpike_shared::content::{Location, LocationId};
 use turnpike_shared::ids::UserId;
-use turnpike_shared::stores::{ContentPut, ContentStore, ContentWish, StoreError};
+use turnpike_shared::stores::{ContentPut, ContentRemoved, ContentStore, ContentWish, StoreError};
 
 use super::crashes::{content, store_at};
 use super::soundness;
-use crate::support::{OwnEngine, client_at};
+use crate::support::{Fault, FaultProxy, OwnEngine, client_at};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_207_396_042);
 
@@ -114,5 +114,54 @@ async fn whatever_is_put_and_removed_at_once_by_whom_is_sound_in_the_end() {
         stores[0].remove(&id, NOW, |_| true).await.unwrap();
     }
     let left = soundness::check(&client, NOW).await;
+    assert_eq!((left.locations, left.contents, left.named), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn whoever_is_overtaken_between_reading_and_writing_decides_anew() {
+    let engine = OwnEngine::start().await;
+    engine.create_table("WorkTable").await;
+    let proxy = FaultProxy::start(&engine).await;
+    let (slow, quick) = (store_at(&proxy.endpoint), store_at(&engine.endpoint()));
+    let user = UserId::new(NOW);
+    let location: LocationId = "a".parse().unwrap();
+    let wish = ContentWish {
+        location: &location,
+        content: &content("slow"),
+        ttl: None,
+        put_by: user,
+    };
+
+    proxy.set(Fault::Hold("TransactItems".to_owned()));
+    let putting = slow.put(&wish, NOW, |there| there.is_none());
+    let overtaking = async {
+        proxy.held().await;
+        put(&quick, "a", "quick", None, user).await.unwrap();
+        proxy.set(Fault::None);
+    };
+    let (where_nothing_is, ()) = tokio::join!(putting, overtaking);
+    let (known, _) = quick.get(&location, NOW).await.unwrap().unwrap();
+    let is_known = |there: &Location| there.version() == known.version();
+    proxy.set(Fault::Hold("TransactItems".to_owned()));
+    let replacing = slow.put(&wish, NOW, |there| there.is_some_and(is_known));
+    let overtaking = async {
+        proxy.held().await;
+        put(&quick, "a", "quicker", None, user).await.unwrap();
+        proxy.set(Fault::None);
+    };
+    let (what_was_known, ()) = tokio::join!(replacing, overtaking);
+    proxy.set(Fault::Hold("TransactItems".to_owned()));
+    let removing = slow.remove(&location, NOW, |_| true);
+    let overtaking = async {
+        proxy.held().await;
+        quick.remove(&location, NOW, |_| true).await.unwrap();
+        proxy.set(Fault::None);
+    };
+    let (removed, ()) = tokio::join!(removing, overtaking);
+
+    assert_eq!(where_nothing_is.unwrap(), ContentPut::Refused);
+    assert_eq!(what_was_known.unwrap(), ContentPut::Refused);
+    assert_eq!(removed.unwrap(), ContentRemoved::NotFound);
+    let left = soundness::check(&client_at(&engine.endpoint()), NOW).await;
     assert_eq!((left.locations, left.contents, left.named), (0, 0, 0));
 }

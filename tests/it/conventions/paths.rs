@@ -22,7 +22,7 @@ async fn an_unknown_path_is_404_before_any_credential_is_looked_at() {
         "/_local/nothing",
         "/api/v1/users",
         "/api/v1/users/nothing",
-        "/api/v1/admin/upstreams",
+        "/api/v1/admin/nothing",
         "/API/V1/AUTH/ME",
         "/%2e%2e/etc/passwd",
         "/docs/errors/nothing",

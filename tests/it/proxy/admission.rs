@@ -106,6 +106,22 @@ async fn a_request_counts_its_upstreams_price_in_its_class_and_a_hit_less() {
 }
 
 #[tokio::test]
+async fn the_limits_of_a_request_are_explained_by_the_class_of_its_upstream() {
+    let fields = "class = \"models\"\n[classes.models]\nlimits = [\"12/minute\"]\n";
+    let proxied = Proxied::start(said("max-age=600"), fields).await;
+
+    for (upstream, expected) in [("library", "models"), ("nowhere", "query")] {
+        let path = format!("/api/v1/proxy/{upstream}/books");
+        let path = format!("/api/v1/users/limits/explain?method=GET&path={path}");
+        let call = proxied.stack.get(&path).bearer(&proxied.user.access_token);
+        let answer = call.send().await;
+        let checks = answer.body["checks"].as_array().unwrap().clone();
+        let named = |name: &str| checks.iter().any(|check| check["name"] == name);
+        assert!(named(expected), "{upstream}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn a_request_is_recorded_under_the_path_that_is_described_and_not_in_the_history() {
     let proxied = Proxied::answering(said("max-age=60")).await;
     for path in ["", "/", "/books", "/books/1?x"] {

@@ -208,12 +208,8 @@ async fn the_caches_behind_are_named_ahead_of_this_one() {
     let fetched = proxied.get("/books").send().await;
     let kept = proxied.get("/books").send().await;
 
-    assert_eq!(
-        fetched.header("cache-status"),
-        "Origin;hit;ttl=9, turnpike;fwd=uri-miss;fwd-status=200;stored;ttl=60"
-    );
-    assert_eq!(
-        kept.header("cache-status"),
-        "Origin;hit;ttl=9, turnpike;hit;ttl=60;detail=memory"
-    );
+    let behind = "Origin;hit;ttl=9, turnpike;";
+    assert!(fetched.header("cache-status").starts_with(behind));
+    assert!(kept.header("cache-status").starts_with(behind));
+    assert!(super::is_hit(&kept));
 }

@@ -23,7 +23,7 @@ async fn each_language_is_kept_beside_the_others() {
     for language in ["en", "de", "fr"] {
         let answer = ask(language).await;
         assert_eq!(answer.text, language);
-        first.push(cache_status(&answer).to_owned());
+        first.push(cache_status(&answer));
     }
     for language in ["fr", "de", "en"] {
         let answer = ask(language).await;

@@ -272,8 +272,10 @@ async fn a_query_takes_one_call_to_be_let_in_and_one_more_to_give_some_of_its_co
     let ada = stack.register("ada@example.com").await;
     let key = json!({"scopes": ["profile:read"]});
     let key = stack.make_key(&ada, key).await;
-    // The function reads both anew, as the new key has changed what others knew.
-    put(stack, &ada, &json!({})).send().await;
+    // From then on the function knows both, and how the user's windows stand.
+    put(stack, &ada, &json!({"upstream": "nowhere", "query": "a"}))
+        .send()
+        .await;
     stack.post(QUERY).key(&key.secret).send().await;
     let library = json!({"upstream": "library", "query": "a"});
     let bypass = json!({"upstream": "library", "query": "a", "cache": "bypass"});

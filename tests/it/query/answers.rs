@@ -90,7 +90,8 @@ async fn an_upstream_that_is_asked_by_post_gets_json_and_its_answers_are_cached_
         "application/json"
     );
     let expected = json!({"query": "whales", "params": {"a": [1], "limit": 5}});
-    assert_eq!(received[0].json(), expected);
+    let sent: Value = serde_json::from_slice(&received[0].body).unwrap();
+    assert_eq!(sent, expected);
 }
 
 #[tokio::test]
@@ -312,4 +313,51 @@ async fn another_declaration_of_the_upstream_makes_other_queries() {
     assert_eq!(after.await.body["result"], "a");
     let last = upstream.received().pop().unwrap();
     assert_eq!(last.header("x-edition").unwrap(), "2");
+}
+
+#[tokio::test]
+async fn what_was_put_to_an_upstream_is_in_its_users_history_with_what_became_of_it() {
+    let library = Library::answering(Reply::text("a"), "retries = 0").await;
+    let ada = library.stack.register("ada@example.com").await;
+    let long = "x".repeat(3_000);
+    let mut ids = vec![];
+
+    for text in ["whales", "whales", &long] {
+        let answer = library.ask(&ada, text).send().await;
+        ids.push(answer.body["id"].as_str().unwrap().to_owned());
+        library.stack.pass(Duration::from_secs(1));
+    }
+    library.upstream.answer(Reply::status(500));
+    let failed = library.ask(&ada, "krill").send().await;
+    let nowhere = json!({"upstream": "nowhere", "query": "a"});
+    put(&library.stack, &ada, &nowhere).send().await;
+    library.stack.stack.settle().await.unwrap();
+    let history = library.stack.get("/api/v1/history/queries");
+    let history = history.bearer(&ada.access_token).send().await;
+
+    failed.assert_problem(502, "upstream-failed");
+    let items = history.body["items"].as_array().unwrap();
+    let shown = |item: &Value| {
+        let text = item["query"].as_str().unwrap();
+        let (status, tier) = (item["status"].clone(), item["cache_tier"].clone());
+        (
+            text.chars().take(6).collect::<String>(),
+            text.len(),
+            status,
+            tier,
+        )
+    };
+    let expected = [
+        ("krill".to_owned(), 5, json!(502), Value::Null),
+        ("xxxxxx".to_owned(), 2_000, json!(200), Value::Null),
+        ("whales".to_owned(), 6, json!(200), json!("memory")),
+        ("whales".to_owned(), 6, json!(200), Value::Null),
+    ];
+    assert_eq!(items.iter().map(shown).collect::<Vec<_>>(), expected);
+    let recorded: Vec<&str> = items[1..]
+        .iter()
+        .rev()
+        .map(|item| item["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(recorded, ids);
 }

@@ -233,6 +233,20 @@ async fn an_upstream_that_is_not_there_is_a_failure() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_is_to_speak_tls_and_does_not_is_a_failure() {
+    let upstream = TestUpstream::answering(Reply::text("a")).await;
+    let policy = upstream_at(&upstream.base.replace("http:", "https:"), "retries = 0");
+
+    let failed = get(&Ground::new().await.instance(), &policy, "/").await;
+
+    assert!(
+        matches!(failed, Err(UpstreamError::Failed(_))),
+        "{failed:?}"
+    );
+    assert_eq!(upstream.calls(), 0);
+}
+
+#[tokio::test]
 async fn a_call_without_time_is_not_made() {
     let upstream = TestUpstream::answering(Reply::text("a")).await;
     let policy = policy_of(&upstream, "");

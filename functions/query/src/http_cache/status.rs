@@ -43,8 +43,6 @@ pub(crate) enum Why {
     UriMiss,
     /// There is, but for other values of what `Vary` names.
     VaryMiss,
-    /// There may be; this request cannot have it.
-    Miss,
     /// There is something fresh, which the client did not want.
     Request,
     Stale,
@@ -57,7 +55,6 @@ impl Why {
             Self::Method => token_ref("method"),
             Self::UriMiss => token_ref("uri-miss"),
             Self::VaryMiss => token_ref("vary-miss"),
-            Self::Miss => token_ref("miss"),
             Self::Request => token_ref("request"),
             Self::Stale => token_ref("stale"),
         }

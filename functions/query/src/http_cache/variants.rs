@@ -99,7 +99,7 @@ mod tests {
             ("accept", "text/html"),
         ]);
         let selection = Selection::of(&answer, &request).unwrap();
-        let for_request = |request| Selection::of(&answer, request).unwrap();
+        let for_request = |request: &HeaderMap| Selection::of(&answer, request).unwrap();
         let same = headers(&[("accept-language", "en, de"), ("accept", "text/plain")]);
         let empty = headers(&[("accept-language", "en, de"), ("x-flag", "")]);
         let other = headers(&[("accept-language", "fr")]);

@@ -53,9 +53,12 @@ impl Answer {
         }
     }
 
-    /// Whether the upstream was not asked.
+    /// Whether the upstream was not asked on its account.
     pub(super) fn is_from_cache(&self) -> bool {
-        matches!(self.cache, CacheStatus::Hit { .. })
+        match self.cache {
+            CacheStatus::Hit { .. } => true,
+            CacheStatus::Forwarded(forwarded) => forwarded.is_collapsed,
+        }
     }
 
     /// The same for a client that may have it already.

@@ -50,8 +50,8 @@ struct Unreadable;
 struct Looked {
     /// What is there, or what the upstream was asked for.
     cached: Option<Cached>,
-    /// What the last entry that was there was good for.
-    last: Option<Use>,
+    /// What the first entry that was there was good for.
+    first: Option<Use>,
     why_missed: Why,
 }
 
@@ -95,20 +95,21 @@ impl Question {
     /// has it fetched where that is wanted.
     async fn look(&self, selection: Option<&Selection>) -> Result<Looked, Problem> {
         let key = key(&self.exchange, selection);
-        let last = Arc::new(Mutex::new(None));
-        let judge = self.judge(Arc::clone(&last));
+        let first = Arc::new(Mutex::new(None));
+        let judge = self.judge(Arc::clone(&first));
         let cache = &self.sources.cache;
         let cached = if self.is_fetched() {
             let question = self.clone();
-            let compute = move |older| question.clone().computed(older);
+            // Small, however much is behind it: the cache hands it from hand to hand.
+            let compute = move |older| Box::pin(question.clone().computed(older));
             Some(Box::pin(cache.fetch(&key, judge, compute)).await?)
         } else {
             cache.find(&key, judge).await
         };
-        let last = *last.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = *first.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Looked {
             cached,
-            last,
+            first,
             why_missed: selection.map_or(Why::UriMiss, |_| Why::VaryMiss),
         })
     }
@@ -125,7 +126,7 @@ impl Question {
     /// spares it to wait for its turn to ask.
     fn judge(
         &self,
-        last: Arc<Mutex<Option<Use>>>,
+        first: Arc<Mutex<Option<Use>>>,
     ) -> impl Fn(&cache::Entry) -> Usable + Clone + Send + Sync + 'static {
         let question = self.clone();
         move |kept: &cache::Entry| {
@@ -133,7 +134,8 @@ impl Question {
                 return Usable::No;
             };
             let found = question.usable(&entry);
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+            let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(found);
             match found {
                 Use::Fresh | Use::OtherVariant => Usable::Fresh,
                 Use::WhileRevalidating => Usable::Stale,
@@ -281,11 +283,11 @@ enum Kept {
 
 impl Looked {
     fn why(&self) -> Why {
-        match self.last {
-            None => self.why_missed,
+        match self.first {
             Some(Use::Stale) => Why::Stale,
             Some(Use::Refused) => Why::Request,
-            Some(Use::Fresh | Use::WhileRevalidating | Use::OtherVariant) => Why::Miss,
+            // What could be used and was not is what came meanwhile, or was just ended.
+            None | Some(Use::Fresh | Use::WhileRevalidating | Use::OtherVariant) => self.why_missed,
         }
     }
 }

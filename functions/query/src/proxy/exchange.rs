@@ -182,9 +182,8 @@ impl Exchange {
             own_headers,
             body: self.body.clone(),
         };
-        upstreams
-            .call(&self.name, &self.upstream, request, self.deadline)
-            .await
+        let call = upstreams.call(&self.name, &self.upstream, request, self.deadline);
+        Box::pin(call).await
     }
 
     /// Those of the client's headers that the upstream gets to see.

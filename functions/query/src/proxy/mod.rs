@@ -58,7 +58,8 @@ pub(crate) async fn proxy(
 
 async fn answered(sources: &Sources, exchange: Exchange) -> Result<Answer, Problem> {
     if exchange.is_cacheable() {
-        return Question::new(sources.clone(), exchange).answered().await;
+        let question = Question::new(sources.clone(), exchange);
+        return Box::pin(question.answered()).await;
     }
     let answer = exchange.pass(&sources.upstreams).await?;
     let is_changed = !exchange.method.is_safe()

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use turnpike_shared::admission::Caller;
 use turnpike_shared::errors::{FieldError, Problem};
 use turnpike_shared::limits::LimitReport;
+use turnpike_shared::limits::policy::Policy;
 use turnpike_shared::limits::routes::{self, Access, Found};
+use turnpike_shared::queries::Price;
 use turnpike_shared::web::{ApiQuery, ClientIp, LimitStateObject, problem_of};
 use utoipa::{IntoParams, ToSchema};
 
@@ -61,10 +63,11 @@ pub(crate) async fn explain(
     ApiQuery(query): ApiQuery<ExplainQuery>,
 ) -> Result<Json<ExplanationBody>, Problem> {
     let admission = app.admission();
-    let report = match find(&query)? {
+    let policy = admission.policy().await;
+    let report = match find(&query, &policy)? {
         None | Some((_, Access::Uncounted(_))) => Ok(LimitReport::default()),
-        Some((class, Access::Open)) => admission.look_open(ip, class).await,
-        Some((class, _)) => admission.look(&caller, class).await,
+        Some((class, Access::Open)) => admission.look_open(ip, &class).await,
+        Some((class, _)) => admission.look(&caller, &class).await,
     };
     let report = report.map_err(|error| problem_of(error.into(), admission.now()))?;
     Ok(Json(ExplanationBody {
@@ -79,7 +82,7 @@ pub(crate) async fn explain(
 
 /// The class of the route that is asked about, and who may call it; `None` where nothing is
 /// limited.
-fn find(query: &ExplainQuery) -> Result<Option<(&'static str, Access)>, Problem> {
+fn find(query: &ExplainQuery, policy: &Policy) -> Result<Option<(String, Access)>, Problem> {
     const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let is_method = METHODS.contains(&query.method.as_str());
     let invalid = |field: &str, detail: &'static str| FieldError::new(field, "invalid", detail);
@@ -91,7 +94,15 @@ fn find(query: &ExplainQuery) -> Result<Option<(&'static str, Access)>, Problem>
         )
     };
     let errors = match routes::find(&query.method, &query.path) {
-        Found::Route(route) => return Ok(Some((route.class, route.access))),
+        Found::Route(route) => {
+            // The class of a proxied request is its upstream's.
+            let proxied = routes::proxied_upstream(&query.path);
+            let class = match proxied {
+                Some(upstream) => Price::of(policy, upstream).class,
+                None => route.class.to_owned(),
+            };
+            return Ok(Some((class, route.access)));
+        }
         Found::Unlimited => return Ok(None),
         Found::NoSuchPath if is_method => vec![bad_path()],
         Found::NoSuchPath => vec![bad_method(), bad_path()],

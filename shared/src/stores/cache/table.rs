@@ -69,7 +69,7 @@ impl CacheTable {
             entry: bytes,
             ttl: until.seconds(),
         };
-        let put = self.client.put_item().table_name(&self.table);
+        let put = self.quick.put_item().table_name(&self.table);
         put.set_item(Some(to_item(item)?))
             .send()
             .await

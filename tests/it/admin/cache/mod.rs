@@ -1,0 +1,4 @@
+//! `/api/v1/admin/cache`.
+
+mod clear;
+mod stats;
