@@ -85,8 +85,8 @@ fn assert_queries(out: &str) {
 
     let mut proxied = out.lines().filter(|line| line.starts_with("proxy: "));
     let (first, second) = (proxied.next().unwrap(), proxied.next().unwrap());
-    assert!(first.contains("200, turnpike;fwd=uri-miss"), "{first}");
-    assert!(second.contains("200, turnpike;hit"), "{second}");
+    assert!(first.contains("200, turnpike; fwd=uri-miss"), "{first}");
+    assert!(second.contains("200, turnpike; hit"), "{second}");
 
     for line in [
         "love: 502",

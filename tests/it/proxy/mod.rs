@@ -118,7 +118,7 @@ fn cache_status(answer: &Answer) -> String {
         ),
         None => parameter.to_owned(),
     };
-    let parameters: Vec<String> = own.split(';').map(whole).collect();
+    let parameters: Vec<String> = own.split(';').map(str::trim).map(whole).collect();
     parameters.join(";")
 }
 

@@ -66,10 +66,22 @@ impl CacheStatus {
     /// section 2). What is no list is not passed on.
     pub(crate) fn add_to(self, headers: &mut HeaderMap) {
         let behind = headers.remove_all(&CACHE_STATUS);
-        let mut list = ListSerializer::new();
-        if let Ok(behind) = Parser::new(&behind).parse::<List>() {
+        let behind = Parser::new(&behind).parse::<List>().ok();
+        let behind = behind.and_then(|behind| {
+            let mut list = ListSerializer::new();
             list.members(&behind);
+            list.finish()
+        });
+        let members: Vec<String> = behind.into_iter().chain(self.member()).collect();
+        if let Ok(value) = HeaderValue::try_from(members.join(", ")) {
+            headers.insert(CACHE_STATUS, value);
         }
+    }
+
+    /// This cache's member. Its parameters are set apart as in the RFC's own examples; no value of
+    /// them is a string.
+    fn member(self) -> Option<String> {
+        let mut list = ListSerializer::new();
         let mut member = list.bare_item(token_ref("turnpike"));
         match self {
             Self::Hit { ttl, detail } => {
@@ -81,12 +93,7 @@ impl CacheStatus {
             }
             Self::Forwarded(forwarded) => forwarded.add_to(member),
         }
-        if let Some(value) = list
-            .finish()
-            .and_then(|text| HeaderValue::try_from(text).ok())
-        {
-            headers.insert(CACHE_STATUS, value);
-        }
+        list.finish().map(|text| text.replace(';', "; "))
     }
 }
 
@@ -161,17 +168,17 @@ mod tests {
     fn each_way_through_the_cache_has_its_member() {
         let forwarded = Forwarded::not_kept(Why::UriMiss, StatusCode::OK);
         let cases = [
-            (HIT, "turnpike;hit;ttl=30"),
+            (HIT, "turnpike; hit; ttl=30"),
             (
                 CacheStatus::Hit {
                     ttl: -3,
                     detail: Some("memory"),
                 },
-                "turnpike;hit;ttl=-3;detail=memory",
+                "turnpike; hit; ttl=-3; detail=memory",
             ),
             (
                 CacheStatus::Forwarded(forwarded),
-                "turnpike;fwd=uri-miss;fwd-status=200",
+                "turnpike; fwd=uri-miss; fwd-status=200",
             ),
             (
                 CacheStatus::Forwarded(Forwarded {
@@ -180,7 +187,7 @@ mod tests {
                     stored_for: Some(60),
                     is_collapsed: true,
                 }),
-                "turnpike;fwd=stale;fwd-status=304;stored;ttl=60;collapsed",
+                "turnpike; fwd=stale; fwd-status=304; stored; ttl=60; collapsed",
             ),
         ];
 
@@ -195,8 +202,8 @@ mod tests {
 
         assert_eq!(
             shown(HIT, &behind),
-            "OriginCache;hit;ttl=1100, \"a CDN\";fwd=stale, turnpike;hit;ttl=30"
+            "OriginCache;hit;ttl=1100, \"a CDN\";fwd=stale, turnpike; hit; ttl=30"
         );
-        assert_eq!(shown(HIT, &["=no list="]), "turnpike;hit;ttl=30");
+        assert_eq!(shown(HIT, &["=no list="]), "turnpike; hit; ttl=30");
     }
 }
