@@ -37,7 +37,6 @@ use crate::limits::policy::{OnOutage, Policy};
 use crate::limits::{Ask, Check, LimitReport, Proof, Reading, Subject, Verdict};
 use crate::policy_source::PolicySource;
 use crate::stores::{DynamoDbEngine, EngineError, StoreError, UserStore, ValkeyEngine, ValkeyLink};
-use crate::usage::UsageCaller;
 
 pub use charge::{Admitted, Charge};
 pub use directory::KeyHolder;
