@@ -346,7 +346,7 @@ async fn open_engine(
 
 /// What holds while the table has no policy. What answers here alone can be an upstream here alone.
 fn default_policy(with_local_routes_at: Option<&str>) -> Result<Arc<Policy>, PolicyError> {
-    with_local_routes_at.map_or_else(|| Ok(Policy::built_in()), |base| sample::with_library(base))
+    with_local_routes_at.map_or_else(|| Ok(Policy::built_in()), sample::with_library)
 }
 
 /// A client of the engine; one that is embedded is reached without a port in between.

@@ -372,9 +372,11 @@ mod tests {
             [
                 "AdmissionTable",
                 "AuditTable",
+                "CacheTable",
                 "CredentialsTable",
                 "IdentityTable",
-                "UsageTable"
+                "UsageTable",
+                "WorkTable"
             ]
         );
         for table in &template.tables {

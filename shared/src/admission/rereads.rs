@@ -14,12 +14,12 @@ use super::Denied;
 
 /// The first time after the one that goes without a pause.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(160);
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 /// How often at most; each time costs a read and a question.
-const MAX_REREADS: usize = 24;
+const MAX_REREADS: usize = 32;
 /// How long a request waits in all before it is told to come again: what its handler may take is
 /// left of a function's ten seconds.
-const AT_MOST: Duration = Duration::from_secs(3);
+const AT_MOST: Duration = Duration::from_secs(5);
 
 /// The rereads of one request.
 pub(super) struct Rereads {

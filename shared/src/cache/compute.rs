@@ -59,7 +59,7 @@ impl Inner {
                 self.compute_afterwards(key, seen, judge, compute).await;
                 Ok(answer)
             }
-            _ => self.compute_once(key, &seen, judge, compute).await,
+            _ => Box::pin(self.compute_once(key, &seen, judge, compute)).await,
         }
     }
 
@@ -68,7 +68,7 @@ impl Inner {
         F: Compute<Fut>,
         Fut: Future<Output = Result<Computed, E>> + Send + 'static,
     {
-        let entry = self.entry_of(compute(None).await?);
+        let entry = self.entry_of(Box::pin(compute(None)).await?);
         Ok(self.cached(&entry, CacheStatus::Bypass, None))
     }
 
@@ -82,7 +82,7 @@ impl Inner {
         Fut: Future<Output = Result<Computed, E>> + Send + 'static,
     {
         let seen = self.look_at_generations(key).await;
-        let made = self.made(key, &seen, compute(None).await?);
+        let made = self.made(key, &seen, Box::pin(compute(None)).await?);
         let rest = self.keep(&seen, made.kept.as_ref(), None);
         self.afterwards.begin(rest).await;
         Ok(self.cached(&made.entry, CacheStatus::Refresh, None))
@@ -131,7 +131,7 @@ impl Inner {
                 flight.land(Landed::<E>::Stored(Arc::clone(&stored)));
                 return Ok(self.shared(seen, &stored, CacheTier::Memory));
             }
-            return self.lead(key, seen, &judge, compute, flight).await;
+            return Box::pin(self.lead(key, seen, &judge, compute, flight)).await;
         }
     }
 
@@ -183,7 +183,8 @@ impl Inner {
         Fut: Future<Output = Result<Computed, E>> + Send + 'static,
         E: Clone + Send + Sync + 'static,
     {
-        let computing = compute(seen.older());
+        // Whatever it is made of, it lies in none of the futures around it.
+        let computing = Box::pin(compute(seen.older()));
         let computed = match &lease {
             Some(lease) => lease.hold_during(computing).await,
             None => computing.await,
@@ -217,7 +218,7 @@ impl Inner {
         Fut: Future<Output = Result<Computed, E>> + Send + 'static,
     {
         self.count_lookup(seen, None);
-        let made = self.made(key, seen, compute(seen.older()).await?);
+        let made = self.made(key, seen, Box::pin(compute(seen.older())).await?);
         let rest = self.keep(seen, made.kept.as_ref(), None);
         self.afterwards.begin(rest).await;
         Ok(self.cached(&made.entry, CacheStatus::Miss, None))

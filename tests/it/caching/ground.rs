@@ -1,6 +1,7 @@
 //! What the tests of the cache stand on: stores that are real, and instances that share them as
 //! processes would.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -152,6 +153,8 @@ impl Instance {
     }
 }
 
+type Computing = Pin<Box<dyn Future<Output = Result<Computed, &'static str>> + Send>>;
+
 /// Something to compute, and how often it was.
 #[derive(Clone)]
 pub(super) struct Work {
@@ -192,14 +195,7 @@ impl Work {
 
     pub(super) fn compute(
         &self,
-    ) -> impl Fn(
-        Option<Entry>,
-    )
-        -> std::pin::Pin<Box<dyn Future<Output = Result<Computed, &'static str>> + Send>>
-    + Clone
-    + Send
-    + Sync
-    + 'static {
+    ) -> impl Fn(Option<Entry>) -> Computing + Clone + Send + Sync + 'static {
         let work = self.clone();
         move |_| {
             let work = work.clone();

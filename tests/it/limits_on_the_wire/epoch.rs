@@ -203,7 +203,7 @@ async fn a_refresh_after_a_change_states_the_new_tier() {
 
 #[tokio::test]
 async fn many_changes_that_one_user_makes_at_once_all_take_effect() {
-    const CHANGES: usize = 40;
+    const CHANGES: usize = 24;
     for decider in DECIDERS {
         let instances = Instances::start(decider, None).await;
         let ada = instances.first.register("ada@example.com").await;
