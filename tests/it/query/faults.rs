@@ -287,9 +287,11 @@ fn process(engine: &OwnEngine, valkey: Option<&str>, policy: &PolicyFile) -> Chi
     command.spawn().expect("make test-it builds turnpike-local")
 }
 
+/// Where it listens; what it prints besides is read and dropped.
 async fn base_of(process: &mut Child) -> String {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let greeting = lines.next_line().await.unwrap().expect("it greets");
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     let mut words = greeting.split_whitespace();
     let base = words.find(|word| word.starts_with("http://"));
     base.expect("it says where it is").to_owned()

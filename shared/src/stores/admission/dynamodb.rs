@@ -231,8 +231,15 @@ impl DynamoDbEngine {
                 return Ok(());
             }
             if let Tried::Counted(_) = self.try_update(subject, expression).await? {
-                // What the view says of the counts is no longer so.
-                self.views.invalidate(subject);
+                // Of a newest bucket nothing is taken for granted but that it is the newest. What
+                // comes before it is part of the next condition.
+                let is_newest = |(check, reading): &(Check, Reading)| {
+                    let kept = view.get(&check.id);
+                    kept.is_none_or(|kept| kept.newest.0 == reading.bucket)
+                };
+                if !counted.iter().all(is_newest) {
+                    self.views.invalidate(subject);
+                }
                 return Ok(());
             }
         }
