@@ -8,6 +8,8 @@ use turnpike_shared::errors::Problem;
 use crate::App;
 
 /// Remove the own preferences
+///
+/// New ones can be made afterwards.
 #[utoipa::path(
     delete, path = "/api/v1/preferences", operation_id = "deletePreferences", tag = "Content",
     responses((status = 204, description = "There are no preferences any more")),

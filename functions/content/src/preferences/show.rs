@@ -9,6 +9,8 @@ use super::PreferencesBody;
 use crate::App;
 
 /// Show the own preferences
+///
+/// As they were made or replaced last; a user who never made any has none.
 #[utoipa::path(
     get, path = "/api/v1/preferences", operation_id = "showPreferences", tag = "Content",
     responses((status = 200, description = "The caller's preferences", body = PreferencesBody)),
