@@ -41,8 +41,9 @@ async fn ten_times_the_bound_does_not_grow_the_process_beyond_it() {
     let (_, answer) = output.split_once(ANSWER).expect("it answers");
     let (before, after) = answer.lines().next().unwrap().split_once(' ').unwrap();
     let grown = after.parse::<u64>().unwrap() - before.parse::<u64>().unwrap();
-    // The bound, and as much again for the allocator, the table's client and what is on its way.
-    assert!(grown < 2 * BOUND / 1024, "it grew by {grown} KiB");
+    // The bound, and twice as much for the allocator, the table's client and what is on its way; without a
+    // bound it would be ten times as much.
+    assert!(grown < 3 * BOUND / 1024, "it grew by {grown} KiB");
     assert!(grown > BOUND / 1024 / 2, "it was filled: {grown} KiB");
 }
 

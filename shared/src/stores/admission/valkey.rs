@@ -104,7 +104,7 @@ impl ValkeyEngine {
         let mut install = None;
         let mut leased = None;
         let mut turn = None;
-        for _ in 0..MAX_TRIES {
+        for tried in 1.. {
             let call = self.admit_call(ask, Act::Count, &live, install.as_ref(), leased);
             let value = self.run(&live, &ADMIT, &call).await?;
             match read_answer(&value, ask.checks).ok_or_else(|| ValkeyError::Away(unreadable()))? {
@@ -120,7 +120,12 @@ impl ValkeyEngine {
                         return Ok(objection);
                     }
                     install = Some((ticket, standing));
+                    if tried >= MAX_TRIES {
+                        break;
+                    }
                 }
+                // Nothing is leased that would not be brought along any more: it would be lost.
+                Answer::Lease(..) if tried >= MAX_TRIES => break,
                 // Of a burst one leases, and the others look again whether that will do.
                 Answer::Lease(..) if turn.is_none() => {
                     let of_subject = self.leasing.get_with_by_ref(ask.subject, Arc::default);
