@@ -239,7 +239,7 @@ impl Asking {
         };
         // Of two strings and a number, written into memory.
         let value = postcard::to_allocvec(&kept).map_err(|_| QueryError::Unreadable)?;
-        let is_for_one_client = answer.sets_cookies;
+        let is_for_one_client = answer.is_for_its_reader;
         Ok(Computed {
             value: Bytes::from(value),
             fresh_for,

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -58,6 +59,7 @@ impl HttpClient {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, Failure> {
+        let is_head = request.method() == Method::HEAD;
         let answered = self.0.request(request).await.map_err(|error| {
             if error.is_connect() {
                 Failure::Connect(Arc::new(error))
@@ -69,8 +71,13 @@ impl HttpClient {
             let cause = "it switches protocols though nobody asked it to";
             return Err(Failure::Broken(Arc::from(Box::from(cause))));
         }
-        let (head, body) = answered.into_parts();
-        Ok(Response::from_parts(head, read(body).await?))
+        let (mut head, body) = answered.into_parts();
+        let body = read(body).await?;
+        // The body has a length; what is said of it may be wrong (RFC 9112, section 6.3).
+        if !is_head {
+            head.headers.remove(CONTENT_LENGTH);
+        }
+        Ok(Response::from_parts(head, body))
     }
 }
 

@@ -23,7 +23,7 @@ const PASSED_BACK: [HeaderName; 19] = [
     CONTENT_DISPOSITION,
     CONTENT_ENCODING,
     CONTENT_LANGUAGE,
-    // Of a whole answer it is the body's own; of a HEAD nothing else tells it.
+    // There is one in the answer to a HEAD alone, where nothing else tells it.
     CONTENT_LENGTH,
     CONTENT_RANGE,
     CONTENT_TYPE,

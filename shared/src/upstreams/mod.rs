@@ -86,8 +86,9 @@ pub struct UpstreamAnswer {
     pub status: StatusCode,
     /// What passes of its headers.
     pub headers: HeaderMap,
-    /// Whether it had a cookie for its reader, which does not pass.
-    pub sets_cookies: bool,
+    /// Whether nobody else may have it: it had a cookie for its reader, which does not pass, or it was
+    /// reached by a redirect, whose own terms are not those of where it led.
+    pub is_for_its_reader: bool,
     /// At most [`MAX_BODY_BYTES`]; it need not be text.
     pub body: Bytes,
 }
@@ -98,7 +99,7 @@ impl From<Response<Bytes>> for UpstreamAnswer {
         Self {
             status: head.status,
             headers: headers::from_upstream(&head.headers),
-            sets_cookies: headers::sets_cookies(&head.headers),
+            is_for_its_reader: headers::sets_cookies(&head.headers),
             body,
         }
     }
@@ -241,10 +242,12 @@ impl Call<'_> {
     async fn followed(&self, secret: Option<&HeaderValue>) -> Result<UpstreamAnswer, Failure> {
         let client = self.upstreams.client.get_or_init(HttpClient::new);
         let mut target = self.request.target.clone();
-        for _ in 0..=MAX_REDIRECTS {
+        for redirects in 0..=MAX_REDIRECTS {
             let response = client.send(self.sent_to(&target, secret)).await?;
             let Some(location) = location_of_redirect(&response) else {
-                return Ok(response.into());
+                let mut answer = UpstreamAnswer::from(response);
+                answer.is_for_its_reader |= redirects > 0;
+                return Ok(answer);
             };
             if !self.request.method.is_safe() {
                 break;

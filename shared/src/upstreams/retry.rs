@@ -87,7 +87,7 @@ mod tests {
         UpstreamAnswer {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
-            sets_cookies: false,
+            is_for_its_reader: false,
             body: hyper::body::Bytes::new(),
         }
     }

@@ -106,6 +106,27 @@ async fn a_request_counts_its_upstreams_price_in_its_class_and_a_hit_less() {
 }
 
 #[tokio::test]
+async fn what_is_refused_before_the_upstream_is_asked_counts_as_a_hit() {
+    let fields = "class = \"models\"\ncost = 5\nhit_cost = 1\nmethods = [\"GET\", \"POST\"]\n\
+        [classes.models]\nlimits = [\"12/minute\"]\n";
+    let proxied = Proxied::start(said("max-age=600"), fields).await;
+    let only_cached = proxied
+        .get("/books")
+        .header("cache-control", "only-if-cached");
+    let too_large = proxied.call(reqwest::Method::POST, "/books");
+    let too_large = too_large.body("x".repeat(1024 * 1024 + 1));
+
+    let not_cached = only_cached.send().await;
+    let refused = too_large.send().await;
+
+    not_cached.assert_problem(504, "not-cached");
+    refused.assert_problem(413, "payload-too-large");
+    assert!(not_cached.header("ratelimit").contains("\"models\";r=11"));
+    assert!(refused.header("ratelimit").contains("\"models\";r=10"));
+    assert_eq!(proxied.calls(), 0);
+}
+
+#[tokio::test]
 async fn the_limits_of_a_request_are_explained_by_the_class_of_its_upstream() {
     let fields = "class = \"models\"\n[classes.models]\nlimits = [\"12/minute\"]\n";
     let proxied = Proxied::start(said("max-age=600"), fields).await;

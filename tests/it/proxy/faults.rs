@@ -52,6 +52,20 @@ async fn a_failure_is_told_and_the_next_request_works() {
 }
 
 #[tokio::test]
+async fn a_length_that_the_body_has_not_is_not_passed_on() {
+    let contradictory = b"HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 3\r\n\
+        transfer-encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n";
+    let proxied = Proxied::answering(Reply::Raw(contradictory.to_vec())).await;
+
+    for _ in 0..2 {
+        let answer = proxied.get("/books").send().await;
+
+        assert_eq!((answer.status, answer.text.as_str()), (200, "abcd"));
+        assert_eq!(answer.header("content-length"), "4");
+    }
+}
+
+#[tokio::test]
 async fn the_upstreams_own_failures_pass_with_their_body_and_are_not_kept() {
     let proxied = Proxied::start(said("no-store"), &patient_breaker()).await;
 

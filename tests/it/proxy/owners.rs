@@ -1,7 +1,7 @@
 //! Whose an answer is: one user's, or everybody's where the policy says that users share.
 
 use super::{Proxied, cache_status, is_hit, said};
-use crate::support::{Answer, TestUpstream};
+use crate::support::{Answer, Reply, TestUpstream};
 
 #[tokio::test]
 async fn users_do_not_meet_each_others_answers_unless_the_upstream_is_shared() {
@@ -105,4 +105,28 @@ async fn an_answer_to_the_upstreams_secret_is_shared_only_if_it_says_so() {
         let sent = asked.header("authorization");
         assert_eq!(sent.as_deref(), Some("Bearer of the stage"));
     }
+}
+
+#[tokio::test]
+async fn what_a_redirect_led_to_is_shared_with_nobody() {
+    let proxied = Proxied::start(said("max-age=60"), "shared_cache = true\n").await;
+    proxied.upstream.behave(|request| {
+        if request.target.ends_with("/own") {
+            return said("max-age=60");
+        }
+        Reply::status(302)
+            .with_header("location", "/own")
+            .with_header("cache-control", "private, no-store")
+            .with_header("set-cookie", "session=ada")
+    });
+    let other = proxied.stack.register("grace@example.com").await;
+    proxied.get("/books").send().await;
+
+    let answer = proxied
+        .call_by(&other, reqwest::Method::GET, "/books")
+        .send()
+        .await;
+
+    assert_eq!((answer.status, is_hit(&answer)), (200, false));
+    assert_eq!(proxied.calls(), 4);
 }

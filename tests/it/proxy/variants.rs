@@ -39,6 +39,36 @@ async fn each_language_is_kept_beside_the_others() {
 }
 
 #[tokio::test]
+async fn an_answer_that_varies_by_more_than_the_first_reaches_no_other_variant() {
+    let fields = "shared_cache = true\nforward_headers = [\"x-tenant\", \"accept-language\"]\n";
+    let proxied = Proxied::start(Reply::status(500), fields).await;
+    proxied.upstream.behave(|request| {
+        let is_first = request.header("accept-language").as_deref() == Some("de");
+        let vary = if is_first {
+            "accept-language"
+        } else {
+            "accept-language, x-tenant"
+        };
+        Reply::text(&request.header("x-tenant").unwrap_or_default())
+            .with_header("cache-control", "max-age=60")
+            .with_header("vary", vary)
+    });
+    let ask = async |language: &str, tenant: &str| {
+        let call = proxied.get("/books").header("accept-language", language);
+        call.header("x-tenant", tenant).send().await
+    };
+    ask("de", "none").await;
+    ask("fr", "acme").await;
+
+    let other = ask("fr", "globex").await;
+    let again = ask("fr", "globex").await;
+
+    assert_eq!(other.text, "globex");
+    assert!(cache_status(&other).starts_with("fwd=vary-miss"));
+    assert_eq!(again.text, "globex");
+}
+
+#[tokio::test]
 async fn what_an_answer_does_not_vary_by_makes_no_other_answer() {
     let proxied = Proxied::answering(Reply::status(500)).await;
     proxied.upstream.behave(in_language);

@@ -93,7 +93,7 @@ impl Entry {
         asked: &Asked,
         terms: Terms,
         answer: Response<Bytes>,
-        sets_cookies: bool,
+        is_for_one: bool,
         requested_at: Timestamp,
     ) -> Self {
         let (parts, body) = answer.into_parts();
@@ -110,7 +110,7 @@ impl Entry {
         };
         // A failure is nobody's answer but of whoever met it, even one that calls itself cacheable.
         entry.is_reusable = can_be_selected
-            && !sets_cookies
+            && !is_for_one
             && !asked.forbids_storing()
             && !entry.status.is_server_error()
             && entry.policy(terms).is_storable();
@@ -124,7 +124,7 @@ impl Entry {
         asked: &Asked,
         terms: Terms,
         said: &HeaderMap,
-        sets_cookies: bool,
+        is_for_one: bool,
         requested_at: Timestamp,
     ) -> Option<Self> {
         if !self.is_meant_by(terms, said) {
@@ -144,7 +144,7 @@ impl Entry {
         *answer.headers_mut() = headers;
         Some(Self {
             upstream_status: StatusCode::NOT_MODIFIED,
-            ..Self::of_answer(asked, terms, answer, sets_cookies, requested_at)
+            ..Self::of_answer(asked, terms, answer, is_for_one, requested_at)
         })
     }
 

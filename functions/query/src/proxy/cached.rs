@@ -96,7 +96,7 @@ impl Question {
     async fn look(&self, selection: Option<&Selection>) -> Result<Looked, Problem> {
         let key = key(&self.exchange, selection);
         let first = Arc::new(Mutex::new(None));
-        let judge = self.judge(Arc::clone(&first));
+        let judge = self.judge(selection.is_some(), Arc::clone(&first));
         let cache = &self.sources.cache;
         let cached = if self.is_fetched() {
             let question = self.clone();
@@ -122,10 +122,11 @@ impl Question {
     }
 
     /// Says what an entry is good for. Two kinds are let through that are of no use as an answer: one
-    /// that tells what answers vary by, and one that was brought while this request waited, which
-    /// spares it to wait for its turn to ask.
+    /// that tells what answers vary by, where that is not known yet, and one that was brought while this
+    /// request waited, which spares it to wait for its turn to ask.
     fn judge(
         &self,
+        is_selected: bool,
         first: Arc<Mutex<Option<Use>>>,
     ) -> impl Fn(&cache::Entry) -> Usable + Clone + Send + Sync + 'static {
         let question = self.clone();
@@ -137,6 +138,8 @@ impl Question {
             let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert(found);
             match found {
+                // It may vary by more than those before it, by which it was looked for.
+                Use::OtherVariant if is_selected && !question.came_meanwhile(kept) => Usable::No,
                 Use::Fresh | Use::OtherVariant => Usable::Fresh,
                 Use::WhileRevalidating => Usable::Stale,
                 Use::Stale | Use::Refused if question.came_meanwhile(kept) => Usable::Fresh,
@@ -157,6 +160,10 @@ impl Question {
         let entry = Entry::decode(&cached.value).ok_or_else(|| Problem::internal(Unreadable))?;
         if cached.status == Found::Miss {
             return Ok(self.fetched(entry, why, Kept::Now));
+        }
+        if self.usable(&entry) == Use::OtherVariant {
+            let own = self.entry(None).await?;
+            return Ok(self.fetched(own, Why::VaryMiss, Kept::Not));
         }
         if !self.came_meanwhile(&cached.entry) {
             let now = self.sources.clock.now();
@@ -223,8 +230,8 @@ impl Question {
         if answer.status != StatusCode::NOT_MODIFIED || !can_be_confirmed {
             return Ok(self.entry_of(answer, requested_at));
         }
-        let (said, sets_cookies) = (&answer.headers, answer.sets_cookies);
-        match older.revalidated(asked, self.terms, said, sets_cookies, requested_at) {
+        let (said, is_for_one) = (&answer.headers, answer.is_for_its_reader);
+        match older.revalidated(asked, self.terms, said, is_for_one, requested_at) {
             Some(confirmed) => Ok(confirmed),
             None => self.fresh_entry().await,
         }
@@ -242,14 +249,8 @@ impl Question {
         let mut response = Response::new(answer.body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
-        let sets_cookies = answer.sets_cookies;
-        Entry::of_answer(
-            &self.asked,
-            self.terms,
-            response,
-            sets_cookies,
-            requested_at,
-        )
+        let is_for_one = answer.is_for_its_reader;
+        Entry::of_answer(&self.asked, self.terms, response, is_for_one, requested_at)
     }
 
     fn usable(&self, entry: &Entry) -> Use {

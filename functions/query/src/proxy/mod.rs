@@ -8,9 +8,9 @@ mod exchange;
 mod routes;
 
 use axum::extract::{FromRequest as _, Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::Method;
-use turnpike_shared::errors::Problem;
+use turnpike_shared::errors::{Problem, ProblemCode};
 use turnpike_shared::queries::Price;
 use turnpike_shared::web::{Deadline, LargeBytes, Visitor};
 
@@ -42,18 +42,37 @@ pub(crate) async fn proxy(
     let method = request.method().clone();
     let (response, is_asked) = match Exchange::allowed(&policy, &request, &asker) {
         Err(refusal) => (refusal.into_response(), false),
-        Ok(exchange) => {
-            let LargeBytes(body) = LargeBytes::from_request(request, &()).await?;
-            let answer = answered(app.sources(), exchange.with_body(body)).await?;
-            let is_asked = !answer.is_from_cache();
-            (answer.into_response(&method), is_asked)
-        }
+        Ok(exchange) => match served(&app, exchange, request).await {
+            Ok(answer) => {
+                let is_asked = !answer.is_from_cache();
+                (answer.into_response(&method), is_asked)
+            }
+            Err(problem) => {
+                let is_asked = !is_told_without_asking(&problem);
+                (problem.into_response(), is_asked)
+            }
+        },
     };
     if !is_asked {
         let refund = price.refund_of_hit();
         app.admission().give_back_part(charge, refund).await;
     }
     Ok(response)
+}
+
+async fn served(app: &App, exchange: Exchange, request: Request) -> Result<Answer, Problem> {
+    let LargeBytes(body) = LargeBytes::from_request(request, &()).await?;
+    answered(app.sources(), exchange.with_body(body)).await
+}
+
+/// Whether a request failed before the upstream was asked.
+fn is_told_without_asking(problem: &Problem) -> bool {
+    [
+        ProblemCode::PayloadTooLarge,
+        ProblemCode::NotCached,
+        ProblemCode::CircuitOpen,
+    ]
+    .contains(&problem.code)
 }
 
 async fn answered(sources: &Sources, exchange: Exchange) -> Result<Answer, Problem> {
