@@ -139,8 +139,9 @@ async fn a_computation_that_outlives_a_lease_keeps_it() {
             });
         }
         work.begun(1).await;
-        // Three lives of the lease, which is what is tested.
-        tokio::time::sleep(Duration::from_millis(1_800)).await;
+        let three_lives = Duration::from_millis(1_800);
+        let other = tokio::time::timeout(three_lives, work.begun(2)).await;
+        assert!(other.is_err(), "another computes what is being computed");
         drop(held);
 
         asking.join_all().await;
